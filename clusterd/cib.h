@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The only door to Pacemaker: definitions in the CIB (layout: docs/architecture.md), constraints, and Pacemaker's status. Includes Pacemaker's
+// headers only in its .c files. Every verb works in a task (waits, asynchronous libcib) and outside of any loop (blocking, for the agent and the
+// handlers). A group and its VMs change in one modify.
+#ifndef CLUSTERD_CIB_H
+#define CLUSTERD_CIB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/error.h"
+#include "common/loop.h"
+#include "proto/api.pb-c.h"
+#include "proto/definition.pb-c.h"
+#include "proto/status.pb-c.h"
+
+struct cib;
+
+// LOOP NULL: blocking use. CLIENT is the name Pacemaker logs.
+struct cib *cib_open(struct loop *loop, const char *client, unsigned timeout_ms, struct error *err) MUST_CHECK;
+void cib_close(struct cib *cib);
+typedef void cib_changed_cb(void *data);	// something changed (coalesced); read a snapshot to see what
+void cib_watch(struct cib *cib, cib_changed_cb *changed, cib_changed_cb *lost, void *data);
+
+// ---- what is: definitions and Pacemaker's status in one consistent read
+
+struct cib_group {
+	Holdfast__GroupSpec *spec;
+	char *current;			// "only this node has current data", or NULL
+	bool wanted_started;		// target-role
+	char *active_on[4];		// node names where Pacemaker thinks it is active, NULL-terminated
+	bool failed, blocked;		// a failure that Pacemaker does not recover by itself
+	bool pending;			// an action is in flight
+	char *failure;			// last failed action in words, or NULL
+	char *move_to;			// our move constraint's target, or NULL
+};
+struct cib_node {
+	Holdfast__Node *node;
+	bool online, clean, pending, standby, maintenance;
+	char *fence_device;		// a configured stonith device that can fence it, or NULL
+};
+struct cib_snapshot {
+	uint64_t epoch;			// admin_epoch << 40 | epoch
+	bool quorate;			// as the DC last wrote it
+	char *cluster_name, *dc, *witness;
+	struct cib_group *groups;
+	size_t group_count;
+	struct cib_node *nodes;
+	size_t node_count;
+};
+int cib_snapshot(struct cib *cib, struct cib_snapshot **snapshot, struct error *err) MUST_CHECK;
+void cib_snapshot_free(struct cib_snapshot *snapshot);
+const struct cib_group *cib_snapshot_group(const struct cib_snapshot *snapshot, const char *name);	// NULL: none
+const Holdfast__Vm *cib_snapshot_vm(const struct cib_snapshot *snapshot, const char *name);
+
+// One group only, by xpath, from the local copy: what the agent starts with. ERROR_NOT_FOUND.
+int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, struct error *err) MUST_CHECK;
+
+// ---- what shall be
+
+int cib_set_node(struct cib *cib, const Holdfast__Node *node, struct error *err) MUST_CHECK;
+int cib_set_options(struct cib *cib, const char *cluster_name, const char *witness, struct error *err) MUST_CHECK;	// no-quorum-policy etc., once
+// Creates the primitive (target-role Stopped), its constraints and the definition. ERROR_EXISTS.
+int cib_create_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
+// Replaces definition and VMs (added, changed, removed) if the CIB still has the epoch in spec->epoch for this group; else ERROR_BUSY: read again.
+int cib_update_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
+int cib_delete_group(struct cib *cib, const char *name, struct error *err) MUST_CHECK;
+int cib_set_target_role(struct cib *cib, const char *group, bool started, struct error *err) MUST_CHECK;
+int cib_set_current(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;	// NODE NULL: clears the record
+int cib_set_move(struct cib *cib, const char *group, const char *to, struct error *err) MUST_CHECK;	// TO NULL: takes the constraint away
+int cib_set_fence_device(struct cib *cib, const Holdfast__FenceDevice *device, struct error *err) MUST_CHECK;
+int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err) MUST_CHECK;
+// As crm_resource --cleanup: forgets failures of the group (on NODE, or everywhere if NULL), so that Pacemaker tries again.
+int cib_cleanup(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;
+
+#endif

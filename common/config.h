@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The node's own configuration, /etc/holdfast/holdfast.conf (GKeyFile). Written by `cluster init` and `cluster join`; a missing file means
+// the defaults, which fit a stand-alone machine. All keys are optional; an unknown key or a bad value is an error that names it.
+//
+//   [node]        name= site= address=
+//   [hypervisor]  accel=auto|kvm|tcg  qemu=/usr/bin/qemu-system-x86_64  uid-base=2000000  memory-reserve-mib=256
+//   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
+//   [api]         group=holdfast (whose members may use the sockets)
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <sys/types.h>
+#include "common/error.h"
+
+#define CONFIG_FILE SYSCONFDIR "/holdfast/holdfast.conf"
+#define CONFIG_PKI_DIRECTORY SYSCONFDIR "/holdfast/pki"
+#define CONFIG_STATE_DIRECTORY LOCALSTATEDIR "/lib/holdfast"
+#define CONFIG_RUN_DIRECTORY "/run/holdfast"
+#define CONFIG_LOG_DIRECTORY LOCALSTATEDIR "/log/holdfast"
+
+struct config {
+	char *node, *site, *address;	// "" until the node is in a cluster; name defaults to the host's name
+	char *accel, *qemu;
+	uid_t uid_base;			// VM number N runs as uid and gid uid_base + N
+	unsigned memory_reserve_mib;	// what the node keeps for itself
+	char *pool, *directory;
+	char *api_group;
+};
+
+int config_load(const char *path, struct config *config, struct error *err) MUST_CHECK;
+int config_save(const char *path, const struct config *config, struct error *err) MUST_CHECK;
+void config_done(struct config *config);
+
+#endif

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A group as it is on this node: its definition, its volumes, its VMs; start, stop and monitor of the whole. The node's one place that
+// decides whether a guest may be started: only while the run directory's wanted state reads `started` with the generation that it was
+// asked for, under its lock. Knows nothing of Pacemaker.
+#ifndef HYPERVISOR_GROUP_H
+#define HYPERVISOR_GROUP_H
+
+#include <stdbool.h>
+#include "common/config.h"
+#include "common/error.h"
+#include "common/task.h"
+#include "hypervisor/rundir.h"
+#include "hypervisor/vm.h"
+#include "storage/storage.h"
+#include "proto/api.pb-c.h"
+
+struct hypervisor {		// what all of hypervisord's rooms share
+	struct loop *loop;
+	struct config config;
+	struct rundir run;
+	struct storage *storage;
+	struct groups *groups;	// hypervisor/group.c
+	struct moves *moves;	// migrate/
+	struct host_events *events;	// hypervisor/host-events.c
+	bool standalone;
+};
+
+struct group;
+
+struct group *group_find(struct hypervisor *hv, const char *name);			// NULL: not on this node
+// Finds or makes it and takes the definition over if its epoch is not older.
+struct group *group_adopt(struct hypervisor *hv, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
+const char *group_name(const struct group *group);
+struct hypervisor *group_hypervisor(const struct group *group);
+const Holdfast__GroupSpec *group_spec(const struct group *group);
+size_t group_vm_count(const struct group *group);
+struct vm *group_vm(const struct group *group, size_t i);
+struct task_mutex *group_mutex(struct group *group);	// one operation on a group at a time: start, stop, move, VM verbs
+
+// Promote, then start or restore each VM whose target is running. The steps go to *result (may be NULL).
+int group_start(struct group *group, const Holdfast__HostGroupStart *request, Holdfast__StartResult *result, struct error *err) MUST_CHECK;	// waits
+// Offline action for each VM (save, with turn off when its time is up), then demote. Ends within timeout_ms.
+int group_stop(struct group *group, uint64_t generation, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+enum group_health { GROUP_HEALTH_STOPPED, GROUP_HEALTH_RUNNING, GROUP_HEALTH_FAILED };
+enum group_health group_health(struct group *group, char *reason, size_t size);
+Holdfast__GroupStatus *group_status(struct group *group);	// the caller frees it
+Holdfast__VmStatus *vm_status(const struct vm *vm);		// the caller frees it
+
+// For a move. The target: VMs are spawned, nothing is promoted. After commit the group is simply online here.
+void group_set_online(struct group *group, uint64_t generation);	// wanted = started, here, from now on
+void group_set_offline(struct group *group, uint64_t generation);	// left to the target: wanted = stopped
+
+// An event of this node, for the log and for clusterd (host_events subscribers; kept until one has read it).
+void host_event(struct hypervisor *hv, const char *kind, const char *group, const char *vm, double duration_ms, double pause_ms,
+	const Holdfast__Step *const *steps, size_t step_count, const char *format, ...) __attribute__((format(printf, 9, 10)));
+
+#endif

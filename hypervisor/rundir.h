@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The run directory: what must be known of groups and guests on this node when hypervisord is dead, hangs, or starts again. Shared
+// by hypervisord and the agent; emptied by a reboot. Blocking, small files.
+//
+//   /run/holdfast/groups/GROUP/spec.json     the definition that the group runs with (GroupSpec)
+//   /run/holdfast/groups/GROUP/wanted        "started|stopped GENERATION", what Pacemaker wants here
+//   /run/holdfast/groups/GROUP/lock          flock: held while wanted changes and while a guest is started
+//   /run/holdfast/vms/VM/guest.json          pid, its start time, uid, group, phase
+//   /run/holdfast/vms/VM/qmp.sock            QMP for hypervisord;  agent.sock: QMP for the agent
+//   /run/holdfast/vms/VM/console.sock        the console's byte stream;  console.log: what it printed last
+#ifndef HYPERVISOR_RUNDIR_H
+#define HYPERVISOR_RUNDIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "common/error.h"
+#include "proto/definition.pb-c.h"
+
+enum wanted { WANTED_UNKNOWN, WANTED_STOPPED, WANTED_STARTED };
+
+struct rundir_guest {
+	char vm[64], group[64];
+	pid_t pid;
+	uint64_t start_time;		// field 22 of /proc/PID/stat: pid + start time name a process for ever
+	uid_t uid;
+	char phase[24];			// "spawned" (never ran), "incoming", "running", "leaving" (a move has released it), "stopping"
+	double cold_boot_ms;		// CLOCK_BOOTTIME ms of the guest's last cold boot or restore
+};
+
+// PATH is made of ROOT (NULL: CONFIG_RUN_DIRECTORY; tests give their own).
+struct rundir { const char *root; };
+
+int rundir_group_lock(const struct rundir *run, const char *group, unsigned timeout_ms, int *fd, struct error *err) MUST_CHECK;	// close fd to unlock
+int rundir_wanted_get(const struct rundir *run, const char *group, enum wanted *wanted, uint64_t *generation, struct error *err) MUST_CHECK;
+int rundir_wanted_set(const struct rundir *run, const char *group, enum wanted wanted, uint64_t generation, struct error *err) MUST_CHECK;
+int rundir_spec_get(const struct rundir *run, const char *group, Holdfast__GroupSpec **spec, struct error *err) MUST_CHECK;
+int rundir_spec_set(const struct rundir *run, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
+int rundir_group_remove(const struct rundir *run, const char *group, struct error *err) MUST_CHECK;
+
+int rundir_guest_get(const struct rundir *run, const char *vm, struct rundir_guest *guest, struct error *err) MUST_CHECK;
+int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest, struct error *err) MUST_CHECK;
+int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *err) MUST_CHECK;	// the directory with its sockets
+// All guests with a record. *guests is one allocation.
+int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err) MUST_CHECK;
+// Whether that very process still lives; *pidfd (may be NULL) is opened if so.
+bool rundir_guest_alive(const struct rundir_guest *guest, int *pidfd);
+int rundir_vm_path(const struct rundir *run, const char *vm, const char *file, char *path, size_t size, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One VM on this node: its state machine (vm-state.c has the table) and the one QEMU process behind it. QEMU is always started paused
+// and with HOLD nodes in place of its disks (FACTS: they fail every access and keep it); the real disks are put in and taken out over QMP, as
+// descriptors, in the same way for a cold start, a restore and both sides of a move.
+#ifndef HYPERVISOR_VM_H
+#define HYPERVISOR_VM_H
+
+#include "common/error.h"
+#include "common/task.h"
+#include "hypervisor/qmp.h"
+#include "proto/definition.pb-c.h"
+#include "proto/status.pb-c.h"
+
+struct group;
+struct vm;
+
+const char *vm_name(const struct vm *vm);
+const Holdfast__Vm *vm_definition(const struct vm *vm);
+Holdfast__VmState vm_state(const struct vm *vm);
+struct group *vm_group(const struct vm *vm);
+struct qmp *vm_qmp(const struct vm *vm);	// NULL when no QEMU runs
+pid_t vm_pid(const struct vm *vm);
+
+enum vm_spawn { VM_SPAWN_BOOT, VM_SPAWN_INCOMING };	// INCOMING: -incoming defer; memory comes from a save or a move
+// Starts QEMU to its QMP greeting: paused, placeholder disks of the given sizes (bytes, in the order of the definition's disks).
+int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err) MUST_CHECK;	// waits
+// Real disks in place of HOLD; the group's volumes must be Primary here. Works before the guest ever ran, while it is paused and while INMIGRATE.
+int vm_attach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+// HOLD in place of the real disks, which are closed: checked in /proc/PID/fd. The guest must be stopped.
+int vm_detach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+int vm_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits for RESUME; also after PAUSE, POSTMIGRATE
+int vm_stop_cpus(struct vm *vm, struct error *err) MUST_CHECK;	// waits for STOP: vcpus stopped, disks drained and flushed
+// Ends QEMU: quit over QMP, then SIGKILL; returns when the process is gone and the record of it removed. Never fails but for a process that
+// cannot be killed (D state) within the time.
+int vm_end(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+// ACPI power button, waits for the guest to power off.
+int vm_shut_down(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+// Save: the guest is stopped, its memory and devices go to a file on the state volume; QEMU has ended when it returns. On error the guest runs on.
+int vm_save(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
+// Restore what vm_save wrote there into a new QEMU, with its disks, and let it run. The saved state is durably marked used before the guest's first
+// instruction. ERROR_NOT_FOUND if there is no saved state of this VM; a state that does not fit the disks' generation is refused, never restored.
+int vm_restore(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
+
+// For a move: hands the life of the QEMU to the mover and back (state VM_MOVING_OUT / VM_MOVING_IN): the keeper neither restarts nor ends it meanwhile.
+int vm_move_begin(struct vm *vm, Holdfast__VmState state, struct error *err) MUST_CHECK;
+void vm_move_end(struct vm *vm, Holdfast__VmState state);	// RUNNING, PAUSED or OFF (QEMU ended)
+
+#endif

@@ -1,7 +1,9 @@
 # common/: what every program uses
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
-	common/error.c
+	common/error.c \
+	common/loop.c common/loop-private.h \
+	common/task.c common/task-private.h common/task-switch.c common/task-sync.c
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
 	common/rpc.h common/spawn.h common/file.h common/name.h

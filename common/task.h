@@ -10,19 +10,27 @@
 #include "common/error.h"
 #include "common/loop.h"
 
+#define TASK_FOREVER (~0u)	// as timeout_ms: only where nobody waits behind it (the next request, the next event)
+
 struct task;
 typedef void task_fn(void *data);
 
 // Starts FN on the next turn of the loop. The task ends, and its stack is freed, when FN returns. DATA is FN's to own.
 // Returns NULL and sets err if there is no memory.
 struct task *task_start(struct loop *loop, const char *name, task_fn *fn, void *data, struct error *err);
+// The same, and turns the loop until FN has returned: main() of programs of one job, and tests. Not from inside a task.
+int task_run(struct loop *loop, const char *name, task_fn *fn, void *data, struct error *err) MUST_CHECK;
+// Cancels every task and turns the loop until all have ended: before loop_free, which drops what is still waiting with all it holds.
+void task_end_all(struct loop *loop, unsigned timeout_ms);
+const char *task_name(const struct task *task);
 struct task *task_self(void);			// NULL outside of any task
 // What the task waits in now, and every later wait, returns -1 with ERROR_CANCELLED, until task_uncancel.
 void task_cancel(struct task *task);
 void task_uncancel(struct task *task);		// for undoing: a cancelled task that has to clean up in waits
 struct loop *task_loop(void);			// the loop of the running task
 
-// A condition that one task waits for and a callback makes true. Embed it, zeroed.
+// A condition that one task waits for and a callback makes true. Embed it, zeroed; it must outlive the wait. Several wakes before
+// a wait are one.
 struct task_wait {
 	struct task *waiter;
 	bool woken;
@@ -30,6 +38,7 @@ struct task_wait {
 int task_wait(struct task_wait *wait, unsigned timeout_ms, const char *what, struct error *err) MUST_CHECK;	// waits
 void task_wake(struct task_wait *wait);		// from the loop thread; remembered if nobody waits yet
 
+// 0 too on POLLHUP and POLLERR: the read or write that follows tells.
 int task_wait_fd(int fd, short events, unsigned timeout_ms, const char *what, struct error *err) MUST_CHECK;	// waits
 int task_pause(unsigned ms, struct error *err) MUST_CHECK;	// waits; only between bounded retries of what gives no event
 

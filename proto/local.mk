@@ -1,9 +1,9 @@
 # proto/: the wire contract and its C, made by protoc-c
-PROTO_SOURCES = proto/definition.proto proto/status.proto proto/api.proto
+PROTO_FILES = proto/definition.proto proto/status.proto proto/api.proto
 PROTO_C = proto/definition.pb-c.c proto/status.pb-c.c proto/api.pb-c.c
 PROTO_H = proto/definition.pb-c.h proto/status.pb-c.h proto/api.pb-c.h
 
-EXTRA_DIST += $(PROTO_SOURCES)
+EXTRA_DIST += $(PROTO_FILES)
 BUILT_SOURCES += $(PROTO_H)
 CLEANFILES += $(PROTO_C) $(PROTO_H)
 

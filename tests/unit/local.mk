@@ -1,6 +1,7 @@
 # tests/unit/: one cmocka program per module, TAP on stdout. A test is its name in this list; its source is NAME.c. One that needs
 # more than common adds a line `tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)`.
 UNIT_TESTS = \
+	tests/unit/test-json \
 	tests/unit/test-loop \
 	tests/unit/test-task
 

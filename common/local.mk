@@ -1,7 +1,7 @@
 # common/: what every program uses
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
-	common/error.c \
+	common/error.c common/file.c common/frame.c common/name.c \
 	common/loop.c common/loop-private.h \
 	common/task.c common/task-private.h common/task-switch.c common/task-sync.c
 

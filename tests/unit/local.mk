@@ -1,9 +1,12 @@
-# tests/unit/: one cmocka program per module, TAP on stdout. A test is its name in this list; its source is NAME.c. One that needs
-# more than common adds a line `tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)`.
-UNIT_TESTS = \
-	tests/unit/test-json \
-	tests/unit/test-loop \
-	tests/unit/test-task
+# tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here; its source is NAME.c. One that needs more
+# than common has a second line: tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)
+UNIT_TESTS =
+UNIT_TESTS += tests/unit/test-file
+UNIT_TESTS += tests/unit/test-frame
+UNIT_TESTS += tests/unit/test-json
+UNIT_TESTS += tests/unit/test-loop
+UNIT_TESTS += tests/unit/test-name
+UNIT_TESTS += tests/unit/test-task
 
 UNIT_LIBS = $(COMMON_LIBS) $(CMOCKA_LIBS)
 LDADD = $(UNIT_LIBS)

@@ -14,13 +14,23 @@
 #include "storage/storage.h"
 #include "proto/api.pb-c.h"
 
+// How migrate/ comes in without this room knowing it: start, stop and monitor look at a move first. All may be NULL.
+struct move_hooks {
+	void *moves;
+	// Settles or throws away an unfinished move of the group, before it is started or stopped here.
+	int (*before_start)(void *moves, const char *group, struct error *err);				// waits
+	int (*before_stop)(void *moves, const char *group, unsigned timeout_ms, struct error *err);	// waits
+	bool (*holds)(void *moves, const char *group);	// a move has the guests: the group is not running here by itself
+	bool (*may_not_exit)(void *moves);		// between QUIESCE and COMMIT: SIGTERM waits
+};
+
 struct hypervisor {		// what all of hypervisord's rooms share
 	struct loop *loop;
 	struct config config;
 	struct rundir run;
 	struct storage *storage;
 	struct groups *groups;	// hypervisor/group.c
-	struct moves *moves;	// migrate/
+	struct move_hooks move_hooks;
 	struct host_events *events;	// hypervisor/host-events.c
 	bool standalone;
 };

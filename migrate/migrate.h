@@ -11,15 +11,14 @@
 
 struct moves;
 
-struct moves *moves_open(struct hypervisor *hv, struct tls_context *tls, struct error *err) MUST_CHECK;	// tls NULL: no moves (stand-alone)
+// Sets hv->move_hooks. TLS must outlive it.
+struct moves *moves_open(struct hypervisor *hv, struct tls_context *tls, struct error *err) MUST_CHECK;
 void moves_close(struct moves *moves);
 // At start: every journal of this boot is brought to an end, back or forward, as its table says. Called after guests were taken up again.
 int moves_recover(struct moves *moves, struct error *err) MUST_CHECK;	// waits
-bool moves_in_flight(struct moves *moves, const char *group);
-bool moves_may_not_exit(struct moves *moves);	// between QUIESCE and COMMIT: SIGTERM is deferred
 
 // The handlers for hypervisord's tables: move_prepare, move_commit, move_cancel, move_confirm, move_state (local socket) and
-// move_hello, move_stream, move_step (TLS, from nodes).
+// move_hello, move_stream, move_take, move_query, move_forget (TLS, from nodes). Their data is a struct hypervisor.
 extern const struct rpc_handler migrate_local_handlers[];
 extern const struct rpc_handler migrate_peer_handlers[];
 

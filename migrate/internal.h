@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the files of migrate/ share: one move on one side, the register of moves, the journal. Nothing here is for other rooms.
+#ifndef MIGRATE_INTERNAL_H
+#define MIGRATE_INTERNAL_H
+
+#include "migrate/migrate.h"
+#include "migrate/move-state.h"
+
+#define MOVE_PROTOCOL 1u
+#define MOVE_ID_BYTES 33		// 32 hex digits and NUL
+#define MOVE_CALL_TIMEOUT_MS 10000u	// one request to the peer
+#define MOVE_BOUND_MS 30000u		// a move that Pacemaker started by itself, in all
+#define MOVE_STEPS 16
+
+struct move_steps {			// times of the parts of a move, in order
+	Holdfast__Step step[MOVE_STEPS];
+	size_t count;
+	double lap_ms;			// when the present step began
+};
+
+struct move {
+	struct move *next;
+	struct moves *moves;
+	enum move_side side;
+	enum move_state state;
+	char id[MOVE_ID_BYTES];
+	char group_name[64], peer[64];
+	char *address;			// source: of the target
+	char *boot;			// of the journal that it was read from, or ours
+	uint64_t generation;
+	struct group *group;		// NULL for a record of an earlier boot
+	int *streams;			// source: a descriptor per VM until QEMU has it; -1 otherwise
+	struct rpc_client *control;	// source: to the target
+	struct rpc_call *held;		// target: the hello whose end means that the source is gone
+	struct task_wait gone;		// target: woken when the control connection breaks
+	struct task_mutex mutex;	// one task at a time drives this move
+	struct task_wait streams_ready;	// target: woken for each stream that arrives
+	size_t stream_count;
+	Holdfast__MoveKind kind;
+	bool peer_gone;			// target: the control connection is broken
+	struct move_steps steps;
+};
+
+struct moves {
+	struct hypervisor *hv;
+	struct tls_context *tls;
+	struct move *first;
+	char boot[64];
+	char *directory;		// STATE/moves
+};
+
+// moves.c
+struct move *move_find(struct moves *moves, enum move_side side, const char *group);
+struct move *move_find_id(struct moves *moves, enum move_side side, const char *id);
+struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id, const char *peer, struct error *err) MUST_CHECK;
+void move_free(struct move *move);	// unlinks; the journal stays
+// Takes the step that the table allows and writes the journal before it returns. -1: refused, or the journal could not be written (then
+// the state is as before).
+int move_advance(struct move *move, enum move_event event, struct error *err) MUST_CHECK;
+void move_end(struct move *move);	// MOVE_EV_END: the journal is deleted and the move freed
+
+void move_steps_begin(struct move_steps *steps);
+void move_steps_lap(struct move_steps *steps, const char *name);	// the time since the last lap, under this (static) name
+void move_steps_add(struct move_steps *steps, const char *name, double ms);
+
+// journal.c
+int move_journal_write(const struct move *move, struct error *err) MUST_CHECK;
+int move_journal_remove(const struct moves *moves, enum move_side side, const char *group, struct error *err) MUST_CHECK;
+// Reads all journals into moves with `group` NULL. A file that cannot be read is moved aside, logged, and counts as absent.
+int move_journal_load(struct moves *moves, struct error *err) MUST_CHECK;
+int move_boot_id(char boot[64], struct error *err) MUST_CHECK;
+
+// source.c, source-back.c, target.c
+int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
+int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
+int source_cancel(struct moves *moves, const char *group, struct error *err) MUST_CHECK;	// waits
+void source_drop(struct move *move);		// prepared, nothing done yet: close and forget
+// Finds out what the target did, and acts on it; tries until it knows or the time is up.
+int source_settle(struct move *move, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+int source_take_back(struct move *move, struct error *err) MUST_CHECK;	// waits
+int source_finish(struct move *move, struct error *err) MUST_CHECK;	// waits: the target runs it
+
+int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
+int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err) MUST_CHECK;
+int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
+int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
+int target_forward(struct move *move, struct error *err) MUST_CHECK;	// committed: run
+void target_let_go(struct move *move);		// not committed: close, demote, end the QEMUs
+
+// qemu-move.c: what a move asks of one QEMU
+int qemu_move_prepare_source(struct vm *vm, struct error *err) MUST_CHECK;
+int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err) MUST_CHECK;
+int qemu_move_send(struct vm *vm, int stream, struct error *err) MUST_CHECK;	// starts; does not wait for the end
+int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct error *err) MUST_CHECK;	// until completed, on either side
+int qemu_move_cancel(struct vm *vm, struct error *err) MUST_CHECK;
+
+#endif

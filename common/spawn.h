@@ -15,8 +15,9 @@ struct spawn_output {
 };
 void spawn_output_done(struct spawn_output *output);
 
-// Runs ARGV (found on PATH), stdin from /dev/null, waits for it, ends it with SIGKILL at the deadline. An exit status other than 0 is an
-// error whose message has the command and the first line of stderr; OUTPUT (may be NULL) is filled then too.
+// Runs ARGV (found on PATH) in a session of its own, stdin from /dev/null, LC_ALL=C, waits for it, ends it and its process group with
+// SIGKILL at the deadline, or when the task is cancelled. An exit status other than 0 is an
+// error whose message has the command and the first line of stderr; OUTPUT (may be NULL) is filled then too, and empty on all other errors: spawn_output_done is right after either.
 int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;	// waits (task)
 // The same for programs without a loop.
 int spawn_run_blocking(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;
@@ -31,7 +32,8 @@ struct spawn_params {
 	gid_t gid;
 };
 // Starts a process that outlives us: own session, not our child (a double fork), no inherited descriptors, default signals, no
-// supplementary groups and no capabilities and no_new_privs if uid is not 0. Returns when exec has succeeded, or -1 with why it did not.
-int spawn_detached(const struct spawn_params *params, pid_t *pid, struct error *err) MUST_CHECK;
+// supplementary groups and no capabilities and no_new_privs if uid is not 0, only PATH, TMPDIR and LC_ALL=C in its environment. Returns
+// when exec has succeeded, or -1 with why it did not. *pidfd is the caller's to close; NULL if it does not want one.
+int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err) MUST_CHECK;
 
 #endif

@@ -134,6 +134,11 @@ void task_uncancel(struct task *task)
 	task->cancelled = false;
 }
 
+bool task_cancelled(const struct task *task)
+{
+	return task->cancelled;
+}
+
 static enum loop_verdict suspend_timeout(void *data)
 {
 	task_ready(data, TASK_TIMED_OUT);

@@ -27,6 +27,7 @@ struct task *task_self(void);			// NULL outside of any task
 // What the task waits in now, and every later wait, returns -1 with ERROR_CANCELLED, until task_uncancel.
 void task_cancel(struct task *task);
 void task_uncancel(struct task *task);		// for undoing: a cancelled task that has to clean up in waits
+bool task_cancelled(const struct task *task);
 struct loop *task_loop(void);			// the loop of the running task
 
 // A condition that one task waits for and a callback makes true. Embed it, zeroed; it must outlive the wait. Several wakes before

@@ -6,6 +6,7 @@ UNIT_TESTS += tests/unit/test-frame
 UNIT_TESTS += tests/unit/test-json
 UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-name
+UNIT_TESTS += tests/unit/test-spawn
 UNIT_TESTS += tests/unit/test-task
 
 UNIT_LIBS = $(COMMON_LIBS) $(CMOCKA_LIBS)

@@ -71,6 +71,8 @@ struct rpc_client *rpc_connect_tls(const char *address, unsigned port, const cha
 // For `cluster join`: no client certificate; the server's chain must contain a CA with this SHA-256 fingerprint (hex).
 struct rpc_client *rpc_connect_join(const char *address, unsigned port, const char *ca_fingerprint, unsigned timeout_ms, struct error *err) MUST_CHECK;
 void rpc_client_free(struct rpc_client *client);
+// Hangs up but frees nothing: every call under way fails with ERROR_UNREACHABLE. NULL is fine.
+void rpc_client_close(struct rpc_client *client);
 bool rpc_client_alive(const struct rpc_client *client);
 
 // Called for each progress, event or data reply before the last one.

@@ -57,6 +57,7 @@ Holdfast__GroupStatus *group_status(struct group *group);	// the caller frees it
 Holdfast__VmStatus *vm_status(const struct vm *vm);		// the caller frees it
 
 // For a move. The target: VMs are spawned, nothing is promoted. After commit the group is simply online here.
+int group_release_state(struct group *group, struct error *err) MUST_CHECK;	// waits: unmounts the state volume, so that the group can be demoted
 void group_set_online(struct group *group, uint64_t generation);	// wanted = started, here, from now on
 void group_set_offline(struct group *group, uint64_t generation);	// left to the target: wanted = stopped
 

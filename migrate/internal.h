@@ -11,6 +11,7 @@
 #define MOVE_CALL_TIMEOUT_MS 10000u	// one request to the peer
 #define MOVE_BOUND_MS 30000u		// a move that Pacemaker started by itself, in all
 #define MOVE_STEPS 16
+#define STREAM_WITH_QEMU (-2)		// in move.streams
 
 struct move_steps {			// times of the parts of a move, in order
 	Holdfast__Step step[MOVE_STEPS];
@@ -29,15 +30,15 @@ struct move {
 	char *boot;			// of the journal that it was read from, or ours
 	uint64_t generation;
 	struct group *group;		// NULL for a record of an earlier boot
-	int *streams;			// source: a descriptor per VM until QEMU has it; -1 otherwise
+	int *streams;			// a descriptor per VM until QEMU has it; -1 otherwise
 	struct rpc_client *control;	// source: to the target
-	struct rpc_call *held;		// target: the hello whose end means that the source is gone
-	struct task_wait gone;		// target: woken when the control connection breaks
-	struct task_mutex mutex;	// one task at a time drives this move
-	struct task_wait streams_ready;	// target: woken for each stream that arrives
-	size_t stream_count;
-	Holdfast__MoveKind kind;
+	struct task_wait lease_ready, lease_over;	// source: the hello was answered `prepared`; it has ended
+	struct error lease_error;	// source: why
+	bool leased;			// source: the task that holds the hello still runs; target: the hello's handler does
+	struct task_wait gone;		// target: woken when the source is gone or the move has ended
+	struct task_wait stream_came;	// target: woken for each stream that arrives
 	bool peer_gone;			// target: the control connection is broken
+	Holdfast__MoveKind kind;
 	struct move_steps steps;
 };
 
@@ -54,6 +55,7 @@ struct move *move_find(struct moves *moves, enum move_side side, const char *gro
 struct move *move_find_id(struct moves *moves, enum move_side side, const char *id);
 struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id, const char *peer, struct error *err) MUST_CHECK;
 void move_free(struct move *move);	// unlinks; the journal stays
+void moves_settle_later(struct move *move);	// a source whose outcome is not known: goes on asking in the background
 // Takes the step that the table allows and writes the journal before it returns. -1: refused, or the journal could not be written (then
 // the state is as before).
 int move_advance(struct move *move, enum move_event event, struct error *err) MUST_CHECK;
@@ -63,6 +65,9 @@ void move_steps_begin(struct move_steps *steps);
 void move_steps_lap(struct move_steps *steps, const char *name);	// the time since the last lap, under this (static) name
 void move_steps_add(struct move_steps *steps, const char *name, double ms);
 
+// The target's state and steps, copied.
+int move_answer_fill(Holdfast__MoveAnswer *answer, const struct move *move, struct error *err) MUST_CHECK;
+
 // journal.c
 int move_journal_write(const struct move *move, struct error *err) MUST_CHECK;
 int move_journal_remove(const struct moves *moves, enum move_side side, const char *group, struct error *err) MUST_CHECK;
@@ -70,11 +75,13 @@ int move_journal_remove(const struct moves *moves, enum move_side side, const ch
 int move_journal_load(struct moves *moves, struct error *err) MUST_CHECK;
 int move_boot_id(char boot[64], struct error *err) MUST_CHECK;
 
-// source.c, source-back.c, target.c
+// source.c, source-back.c, target.c: all with the group's mutex held, but source_prepare, source_commit, source_cancel and the target_* requests
+// (hello, stream, take, query), which take it themselves
 int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
 int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
 int source_cancel(struct moves *moves, const char *group, struct error *err) MUST_CHECK;	// waits
-void source_drop(struct move *move);		// prepared, nothing done yet: close and forget
+void source_drop(struct move *move);		// waits: prepared, nothing done yet: close and forget
+void source_close(struct move *move);		// waits: ends the lease and the streams
 // Finds out what the target did, and acts on it; tries until it knows or the time is up.
 int source_settle(struct move *move, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 int source_take_back(struct move *move, struct error *err) MUST_CHECK;	// waits
@@ -85,7 +92,7 @@ int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__Mo
 int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
 int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
 int target_forward(struct move *move, struct error *err) MUST_CHECK;	// committed: run
-void target_let_go(struct move *move);		// not committed: close, demote, end the QEMUs
+void target_let_go(struct move *move);		// waits: not committed: close, demote, end the QEMUs; frees the move, or leaves that to its hello
 
 // qemu-move.c: what a move asks of one QEMU
 int qemu_move_prepare_source(struct vm *vm, struct error *err) MUST_CHECK;

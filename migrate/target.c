@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The target of a move. The source's move_hello is a lease: its handler stays until the move has ended, and when the connection breaks
+// before COMMIT everything is let go. The commit is decided here and nowhere else.
+#include "config.h"
+#include "migrate/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/cleanup.h"
+#include "common/log.h"
+
+#define LEASE_MS 3600000u
+#define STREAM_WAIT_MS 5000u
+#define LOCK_MS 10000u
+#define END_MS 10000u
+#define LOAD_MS 600000u
+
+// ---- letting go
+
+void target_let_go(struct move *move)
+{
+	struct error err = ERROR_INIT;
+	struct hypervisor *hv = move->moves->hv;
+
+	if (move_advance(move, MOVE_EV_FAIL, &err) < 0) {
+		log_error("group=%s a move cannot be let go: %s", move->group_name, err.message);
+		return;
+	}
+	for (size_t i = 0; move->group && i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN)
+			continue;
+		if (vm_end(vm, END_MS, &err) < 0)
+			log_error("vm=%s %s", vm_name(vm), err.message);
+		vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
+	}
+	if (move->group) {
+		if (storage_demote(hv->storage, group_spec(move->group)->group, &err) < 0)
+			log_error("group=%s after a move that failed: %s", move->group_name, err.message);
+		group_set_offline(move->group, move->generation);
+	}
+	if (move->leased) {
+		task_wake(&move->gone);
+		return;
+	}
+	move_end(move);
+}
+
+// ---- hello: prepare
+
+static int check_versions(const Holdfast__MoveHello *hello, struct error *err)
+{
+	if (hello->protocol != MOVE_PROTOCOL)
+		return error_set(err, ERROR_PROTOCOL, "this node moves with protocol %u (Holdfast %s), node %s with %u (Holdfast %s): upgrade the older one",
+			MOVE_PROTOCOL, PACKAGE_VERSION, hello->source, hello->protocol, hello->version);
+	if (!hello->spec || !hello->spec->group)
+		return error_set(err, ERROR_PROTOCOL, "a move without a definition");
+	if (hello->n_volume_bytes != hello->spec->group->n_volumes)
+		return error_set(err, ERROR_PROTOCOL, "a move of %zu volumes with %zu sizes", hello->spec->group->n_volumes, hello->n_volume_bytes);
+	return 0;
+}
+
+static int check_volumes(struct move *move, const Holdfast__MoveHello *hello, struct error *err)
+{
+	const Holdfast__Group *group = hello->spec->group;
+
+	for (size_t i = 0; i < group->n_volumes; i++) {
+		uint64_t bytes;
+		if (storage_volume_bytes(move->moves->hv->storage, group, group->volumes[i]->index, &bytes, err) < 0)
+			return -1;
+		if (bytes != hello->volume_bytes[i])
+			return error_set(err, ERROR_FAILED, "volume %s has %" PRIu64 " bytes here and %" PRIu64 " on node %s", group->volumes[i]->name, bytes,
+				hello->volume_bytes[i], hello->source);
+	}
+	return 0;
+}
+
+static uint64_t volume_bytes(const Holdfast__MoveHello *hello, uint32_t index)
+{
+	for (size_t i = 0; i < hello->n_volume_bytes; i++) {
+		if (hello->spec->group->volumes[i]->index == index)
+			return hello->volume_bytes[i];
+	}
+	return 0;
+}
+
+static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
+{
+	const Holdfast__Vm *definition = vm_definition(vm);
+	cleanup_free uint64_t *bytes = calloc(definition->n_disks + 1, sizeof(*bytes));
+
+	if (!bytes)
+		return error_set(err, ERROR_NO_SPACE, "no memory for VM %s", vm_name(vm));
+	for (size_t i = 0; i < definition->n_disks; i++)
+		bytes[i] = volume_bytes(hello, definition->disks[i]->volume);
+	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
+		return -1;
+	return vm_spawn(vm, VM_SPAWN_INCOMING, bytes, err);
+}
+
+static bool hello_moves(const Holdfast__MoveHello *hello, const char *vm)
+{
+	for (size_t i = 0; i < hello->n_moving; i++) {
+		if (strcmp(hello->moving[i], vm) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int prepare(struct move *move, const Holdfast__MoveHello *hello, struct error *err)
+{
+	char reason[256];
+
+	move->group = group_adopt(move->moves->hv, hello->spec, err);
+	if (!move->group)
+		return -1;
+	if (task_lock(group_mutex(move->group), LOCK_MS, err) < 0) {
+		move->group = NULL;
+		return -1;
+	}
+	int result = -1;
+	if (group_health(move->group, reason, sizeof(reason)) != GROUP_HEALTH_STOPPED)
+		error_set(err, ERROR_UNSAFE, "group %s is not stopped on this node", move->group_name);
+	else if (check_volumes(move, hello, err) == 0)
+		result = move_advance(move, MOVE_EV_PREPARE, err);
+	if (result == 0) {
+		move->streams = malloc((group_vm_count(move->group) + 1) * sizeof(*move->streams));
+		if (!move->streams)
+			result = error_set(err, ERROR_NO_SPACE, "no memory for a move");
+	}
+	for (size_t i = 0; move->streams && i < group_vm_count(move->group); i++)
+		move->streams[i] = -1;
+	for (size_t i = 0; result == 0 && i < group_vm_count(move->group); i++) {
+		if (hello_moves(hello, vm_name(group_vm(move->group, i))))
+			result = spawn_incoming(group_vm(move->group, i), hello, err);
+	}
+	if (result == 0)
+		result = move_advance(move, MOVE_EV_READY, err);
+	task_unlock(group_mutex(move->group));
+	return result;
+}
+
+static void source_gone(void *data)
+{
+	struct move *move = data;
+
+	move->peer_gone = true;
+	task_wake(&move->gone);
+}
+
+// The lease: until the move has ended one way or the other, or the source is gone.
+static void hold(struct move *move, struct rpc_call *call)
+{
+	struct error err = ERROR_INIT;
+
+	rpc_call_on_gone(call, source_gone, move);
+	while (move->state == MOVE_PREPARED || move->state == MOVE_TAKING || move->state == MOVE_COMMITTED) {
+		if (move->peer_gone && move->state == MOVE_PREPARED)
+			break;
+		if (task_wait(&move->gone, LEASE_MS, "the end of a move", &err) < 0)
+			break;
+	}
+	rpc_call_on_gone(call, NULL, NULL);
+}
+
+int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello, Holdfast__MoveAnswer *answer, struct error *err)
+{
+	if (check_versions(hello, err) < 0)
+		return -1;
+	struct move *stale = move_find(moves, MOVE_TARGET, hello->spec->group->name);
+	if (stale && !stale->leased && (!stale->group || stale->state == MOVE_RUNNING))
+		move_end(stale);
+	struct move *move = move_new(moves, MOVE_TARGET, hello->spec->group->name, hello->id, hello->source, err);
+	if (!move)
+		return -1;
+	move->leased = true;
+	move->kind = hello->kind;
+	int result = prepare(move, hello, err);
+	if (result == 0) {
+		rpc_call_progress(call, 100, "%s", move_state_name(MOVE_PREPARED));
+		hold(move, call);
+	}
+	move->leased = false;
+	bool locked = move->group && task_lock(group_mutex(move->group), LOAD_MS, NULL) == 0;
+	struct group *group = move->group;
+	answer->id = strdup(hello->id);
+	if (move->state == MOVE_RUNNING || move->state == MOVE_COMMITTED) {
+		answer->state = strdup(move_state_name(move->state));	// the record stays until move_forget
+	} else {
+		answer->state = strdup(move_state_name(MOVE_ABORTED));
+		if (move->state == MOVE_ABORTED)
+			move_end(move);
+		else
+			target_let_go(move);
+	}
+	if (locked)
+		task_unlock(group_mutex(group));
+	return result;
+}
+
+// ---- stream, take
+
+int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
+{
+	struct move *move = move_find_id(moves, MOVE_TARGET, stream->id);
+
+	if (!move || move->state != MOVE_PREPARED)
+		return error_set(err, ERROR_NOT_FOUND, "no move %s is prepared here", stream->id);
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		cleanup_fd int fd = -1;
+
+		if (strcmp(vm_name(vm), stream->vm) != 0)
+			continue;
+		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || move->streams[i] >= 0)
+			return error_set(err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
+		if (rpc_call_hijack(call, &fd, err) < 0)
+			return -1;
+		// Everything may have changed while that waited.
+		move = move_find_id(moves, MOVE_TARGET, stream->id);
+		if (!move || move->state != MOVE_PREPARED)
+			return error_set(err, ERROR_CANCELLED, "the move has ended");
+		if (qemu_move_prepare_target(vm, fd, err) < 0)
+			return -1;
+		move = move_find_id(moves, MOVE_TARGET, stream->id);
+		if (!move)
+			return error_set(err, ERROR_CANCELLED, "the move has ended");
+		move->streams[i] = steal_fd(&fd);
+		cleanup_fd_p(&move->streams[i]);
+		move->streams[i] = STREAM_WITH_QEMU;
+		task_wake(&move->stream_came);
+		return 0;
+	}
+	return error_set(err, ERROR_NOT_FOUND, "group %s has no VM %s here", move->group_name, stream->vm);
+}
+
+static int await_streams(struct move *move, struct error *err)
+{
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		while (vm_state(group_vm(move->group, i)) == HOLDFAST__VM_STATE__VM_MOVING_IN && move->streams[i] != STREAM_WITH_QEMU) {
+			if (task_wait(&move->stream_came, STREAM_WAIT_MS, "the stream of a VM's memory", err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int acquire(struct move *move, struct error *err)
+{
+	struct hypervisor *hv = move->moves->hv;
+	struct storage_promote promote = { .node = hv->config.node };
+
+	if (await_streams(move, err) < 0)
+		return -1;
+	move_steps_begin(&move->steps);
+	if (storage_promote(hv->storage, group_spec(move->group)->group, &promote, err) < 0)
+		return -1;
+	move_steps_lap(&move->steps, "promote");
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN && vm_attach_disks(vm, err) < 0)
+			return -1;
+	}
+	move_steps_lap(&move->steps, "open");
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN && qemu_move_await(vm, LOAD_MS, &move->peer_gone, err) < 0)
+			return -1;
+	}
+	move_steps_lap(&move->steps, "memory");
+	if (move->peer_gone)
+		return error_set(err, ERROR_CANCELLED, "node %s has gone away", move->peer);
+	return 0;
+}
+
+int target_forward(struct move *move, struct error *err)
+{
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN)
+			continue;
+		if (vm_continue(vm, err) == 0) {
+			vm_move_end(vm, HOLDFAST__VM_STATE__VM_RUNNING);
+			continue;
+		}
+		// Only forward: a guest that cannot go on is started again from its disks, here.
+		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm), err ? err->message : "");
+		error_clear(err);
+		if (vm_end(vm, END_MS, err) < 0)
+			return -1;
+		group_set_online(move->group, move->generation);
+		vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
+	}
+	group_set_online(move->group, move->generation);
+	return move_advance(move, MOVE_EV_RUN, err);
+}
+
+int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
+{
+	struct move *move = move_find_id(moves, MOVE_TARGET, step->id);
+
+	if (!move || !move->group)
+		return error_set(err, ERROR_NOT_FOUND, "no move %s is prepared here", step->id);
+	struct group *group = move->group;
+	if (task_lock(group_mutex(group), LOCK_MS, err) < 0)
+		return -1;
+	move = move_find_id(moves, MOVE_TARGET, step->id);
+	int result = -1;
+	if (!move || move->state != MOVE_PREPARED || move->peer_gone) {
+		error_set(err, ERROR_CANCELLED, "move %s has ended", step->id);
+	} else if (move_advance(move, MOVE_EV_TAKE, err) == 0) {
+		move->generation = step->generation;
+		if (acquire(move, err) == 0 && move_advance(move, MOVE_EV_COMMIT, err) == 0) {
+			move_steps_lap(&move->steps, "commit");
+			result = target_forward(move, err);
+			move_steps_lap(&move->steps, "run");
+			task_wake(&move->gone);
+		} else {
+			target_let_go(move);
+			move = NULL;
+		}
+	}
+	if (result == 0)
+		result = move_answer_fill(answer, move, err);
+	task_unlock(group_mutex(group));
+	return result;
+}
+
+// ---- query
+
+int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
+{
+	struct move *move = move_find_id(moves, MOVE_TARGET, step->id);
+	const char *state = move_state_name(MOVE_ABORTED);
+
+	if (move && move->group) {
+		struct group *group = move->group;
+
+		// What is not committed yet never will be: a take in progress sees this before it commits.
+		move->peer_gone = true;
+		if (task_lock(group_mutex(group), MOVE_CALL_TIMEOUT_MS / 2, err) < 0)
+			return -1;
+		move = move_find_id(moves, MOVE_TARGET, step->id);
+		if (move && (move->state == MOVE_COMMITTED || move->state == MOVE_RUNNING))
+			state = move_state_name(MOVE_RUNNING);
+		else if (move && move->state != MOVE_ABORTED)
+			target_let_go(move);
+		task_unlock(group_mutex(group));
+	} else if (move) {
+		state = move_state_name(MOVE_LOST);
+	}
+	answer->id = strdup(step->id);
+	answer->state = strdup(state);
+	return answer->id && answer->state ? 0 : error_set(err, ERROR_NO_SPACE, "no memory for an answer");
+}

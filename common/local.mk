@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/error.c common/file.c common/frame.c common/name.c \
+	common/log.c \
 	common/loop.c common/loop-private.h \
 	common/spawn.c common/spawn-private.h common/spawn-child.c common/spawn-detached.c \
 	common/task.c common/task-private.h common/task-switch.c common/task-sync.c

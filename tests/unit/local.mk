@@ -4,6 +4,7 @@ UNIT_TESTS =
 UNIT_TESTS += tests/unit/test-file
 UNIT_TESTS += tests/unit/test-frame
 UNIT_TESTS += tests/unit/test-json
+UNIT_TESTS += tests/unit/test-log
 UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-name
 UNIT_TESTS += tests/unit/test-spawn

@@ -37,7 +37,8 @@ struct storage_promote {
 	const char *current;		// the CIB's "only this node has current data", or NULL
 	bool force_old_data;		// an administrator who was shown what would be lost said so
 };
-// All volumes Primary here, or none. Refuses with ERROR_UNSAFE, naming whom it waits for and since when, if this replica cannot be known
+// All volumes Primary here, or none. After a restart of hypervisord it is called again for the groups that run here: `file` then takes its lock again.
+//  Refuses with ERROR_UNSAFE, naming whom it waits for and since when, if this replica cannot be known
 // to be current (DESIGN.md section 5): it may only if the CIB names this node as current, or the peer is connected, or DRBD said since this boot that
 // we were connected and UpToDate at the moment when the peer vanished.
 int storage_promote(struct storage *storage, const Holdfast__Group *group, const struct storage_promote *params, struct error *err) MUST_CHECK;	// waits
@@ -57,6 +58,9 @@ int storage_unmount_state(struct storage *storage, const Holdfast__Group *group,
 
 // One VolumeStatus per volume of GROUP (NULL: of all groups that are here), malloc'ed as protobuf messages.
 int storage_status(struct storage *storage, const char *group, Holdfast__VolumeStatus ***volumes, size_t *count, struct error *err) MUST_CHECK;
+// What is wrong with the replica of GROUP here, in words ("web: its peer b1 is not connected since ..."), for GroupStatus.problems. *problems is
+// one allocation per text and one for the array; none is NULL with *count 0.
+int storage_problems(struct storage *storage, const char *group, char ***problems, size_t *count, struct error *err) MUST_CHECK;
 int storage_pool(struct storage *storage, uint64_t *size_bytes, uint64_t *free_bytes, struct error *err) MUST_CHECK;	// waits
 
 // For the agent, which must work when hypervisord does not: blocking, no loop.

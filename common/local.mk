@@ -8,4 +8,4 @@ libcommon_a_SOURCES = \
 	common/task.c common/task-private.h common/task-switch.c common/task-sync.c
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
-	common/rpc.h common/spawn.h common/file.h common/name.h
+	common/rpc.h common/spawn.h common/file.h common/name.h common/config.h

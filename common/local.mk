@@ -4,8 +4,13 @@ libcommon_a_SOURCES = \
 	common/error.c common/file.c common/frame.c common/name.c \
 	common/log.c \
 	common/loop.c common/loop-private.h \
+	common/rpc-server.c common/rpc-server.h common/rpc-call.c common/rpc-listen.c \
+	common/rpc-client.c common/rpc-client.h common/rpc-connect.c common/rpc-once.c \
+	common/rpc-connection.c common/rpc-connection.h common/rpc-socket.c common/rpc-socket.h \
+	common/rpc-tunnel.c common/rpc-tunnel.h \
 	common/spawn.c common/spawn-private.h common/spawn-child.c common/spawn-detached.c \
-	common/task.c common/task-private.h common/task-switch.c common/task-sync.c
+	common/task.c common/task-private.h common/task-switch.c common/task-sync.c \
+	common/tls.c common/tls-private.h common/tls-session.c common/tls-session.h common/tls-pki.c
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
-	common/rpc.h common/spawn.h common/file.h common/name.h common/config.h
+	common/rpc.h common/spawn.h common/file.h common/name.h

@@ -1,6 +1,6 @@
-# tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here or in its room's local.mk; its source is NAME.c. One that needs more
+# tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here; its source is NAME.c. One that needs more
 # than common has a second line: tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)
-UNIT_TESTS += tests/unit/test-error
+UNIT_TESTS =
 UNIT_TESTS += tests/unit/test-file
 UNIT_TESTS += tests/unit/test-frame
 UNIT_TESTS += tests/unit/test-json
@@ -8,6 +8,7 @@ UNIT_TESTS += tests/unit/test-log
 UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-move-state
 UNIT_TESTS += tests/unit/test-name
+UNIT_TESTS += tests/unit/test-rpc
 UNIT_TESTS += tests/unit/test-spawn
 UNIT_TESTS += tests/unit/test-task
 
@@ -16,4 +17,5 @@ LDADD = $(UNIT_LIBS)
 noinst_HEADERS += tests/unit/unit.h
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)

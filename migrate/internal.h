@@ -30,6 +30,8 @@ struct move {
 	char *boot;			// of the journal that it was read from, or ours
 	uint64_t generation;
 	struct group *group;		// NULL for a record of an earlier boot
+	char **paused;			// names of the VMs that an administrator paused: they stay so
+	size_t paused_count;
 	int *streams;			// a descriptor per VM until QEMU has it; -1 otherwise
 	struct rpc_client *control;	// source: to the target
 	struct task_wait lease_ready, lease_over;	// source: the hello was answered `prepared`; it has ended
@@ -55,6 +57,9 @@ struct move *move_find(struct moves *moves, enum move_side side, const char *gro
 struct move *move_find_id(struct moves *moves, enum move_side side, const char *id);
 struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id, const char *peer, struct error *err) MUST_CHECK;
 void move_free(struct move *move);	// unlinks; the journal stays
+int move_pause_add(struct move *move, const char *vm, struct error *err) MUST_CHECK;	// VM stays paused, whoever has it in the end
+// Lets the guest go on, or stay paused, and hands it back to its keeper.
+int move_resume(struct move *move, struct vm *vm, struct error *err) MUST_CHECK;	// waits
 void moves_settle_later(struct move *move);	// a source whose outcome is not known: goes on asking in the background
 // Takes the step that the table allows and writes the journal before it returns. -1: refused, or the journal could not be written (then
 // the state is as before).

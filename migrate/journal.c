@@ -53,6 +53,8 @@ int move_journal_write(const struct move *move, struct error *err)
 	journal.address = move->address ? move->address : (char *)"";
 	journal.boot = move->boot ? move->boot : move->moves->boot;
 	journal.generation = move->generation;
+	journal.paused = move->paused;
+	journal.n_paused = move->paused_count;
 	cleanup_free char *text = proto_to_json_text(&journal.base);
 	if (!text)
 		return error_set(err, ERROR_NO_SPACE, "no memory for the journal of group %s", move->group_name);
@@ -93,6 +95,10 @@ static struct move *journal_read(struct moves *moves, const char *path, struct e
 		move->generation = journal->generation;
 		move->address = strdup(journal->address);
 		move->boot = strdup(journal->boot);
+		for (size_t i = 0; i < journal->n_paused; i++) {
+			if (move_pause_add(move, journal->paused[i], err) < 0)
+				log_error("group=%s a paused VM may go on: %s", move->group_name, err ? err->message : "");
+		}
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 	return move;

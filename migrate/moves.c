@@ -71,11 +71,42 @@ void move_free(struct move *move)
 		for (size_t i = 0; move->group && i < group_vm_count(move->group); i++)
 			cleanup_fd_p(&move->streams[i]);
 	}
+	for (size_t i = 0; i < move->paused_count; i++)
+		free(move->paused[i]);
+	free(move->paused);
 	rpc_client_free(move->control);
 	free(move->streams);
 	free(move->address);
 	free(move->boot);
 	free(move);
+}
+
+int move_pause_add(struct move *move, const char *vm, struct error *err)
+{
+	char **paused = realloc(move->paused, (move->paused_count + 1) * sizeof(*paused));
+
+	if (!paused)
+		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
+	move->paused = paused;
+	paused[move->paused_count] = strdup(vm);
+	if (!paused[move->paused_count])
+		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
+	move->paused_count++;
+	return 0;
+}
+
+int move_resume(struct move *move, struct vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < move->paused_count; i++) {
+		if (strcmp(move->paused[i], vm_name(vm)) == 0) {
+			vm_move_end(vm, HOLDFAST__VM_STATE__VM_PAUSED);
+			return 0;
+		}
+	}
+	if (vm_continue(vm, err) < 0)
+		return -1;
+	vm_move_end(vm, HOLDFAST__VM_STATE__VM_RUNNING);
+	return 0;
 }
 
 int move_advance(struct move *move, enum move_event event, struct error *err)

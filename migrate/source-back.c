@@ -68,13 +68,13 @@ static int promote_again(struct move *move, struct error *err)
 	return 0;
 }
 
-static int guest_back(struct vm *vm, struct error *err)
+static int guest_back(struct move *move, struct vm *vm, struct error *err)
 {
 	if (!vm_qmp(vm))
 		return error_set(err, ERROR_FAILED, "its QEMU has ended");
 	if (qemu_move_cancel(vm, err) < 0 || vm_attach_disks(vm, err) < 0)
 		return -1;
-	return vm_continue(vm, err);
+	return move_resume(move, vm, err);
 }
 
 int source_take_back(struct move *move, struct error *err)
@@ -88,10 +88,8 @@ int source_take_back(struct move *move, struct error *err)
 
 		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_OUT)
 			continue;
-		if (result == 0 && guest_back(vm, &why) == 0) {
-			vm_move_end(vm, HOLDFAST__VM_STATE__VM_RUNNING);
+		if (result == 0 && guest_back(move, vm, &why) == 0)
 			continue;
-		}
 		// A guest that cannot go on is started again from its disks: by the keeper here, or by Pacemaker if the disks are not to be had.
 		log_error("vm=%s does not go on after a move that failed, and is started again: %s", vm_name(vm), result == 0 ? why.message : err ? err->message : "");
 		if (vm_end(vm, END_MS, &why) < 0)

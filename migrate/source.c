@@ -68,6 +68,8 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 			return -1;
 	}
 	hello->n_volume_bytes = spec->group->n_volumes;
+	hello->paused = move->paused;
+	hello->n_paused = move->paused_count;
 	for (size_t i = 0; i < vms; i++) {
 		struct vm *vm = group_vm(move->group, i);
 		if (!moves_along(vm))
@@ -194,8 +196,14 @@ static struct move *prepare(struct moves *moves, struct group *group, const Hold
 		error_set(err, ERROR_NO_SPACE, "no memory for a move");
 		return NULL;
 	}
-	for (size_t i = 0; i < group_vm_count(group); i++)
+	for (size_t i = 0; i < group_vm_count(group); i++) {
+		struct vm *vm = group_vm(group, i);
 		move->streams[i] = -1;
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED && move_pause_add(move, vm_name(vm), err) < 0) {
+			move_free(move);
+			return NULL;
+		}
+	}
 	if (move_advance(move, MOVE_EV_PREPARE, err) == 0 && prepare_peer(move, err) == 0 && move_advance(move, MOVE_EV_READY, err) == 0)
 		return move;
 	error_prefix(err, "node %s cannot take group %s", request->target, group_name(group));

@@ -131,6 +131,8 @@ static int prepare(struct move *move, const Holdfast__MoveHello *hello, struct e
 	}
 	for (size_t i = 0; move->streams && i < group_vm_count(move->group); i++)
 		move->streams[i] = -1;
+	for (size_t i = 0; result == 0 && i < hello->n_paused; i++)
+		result = move_pause_add(move, hello->paused[i], err);
 	for (size_t i = 0; result == 0 && i < group_vm_count(move->group); i++) {
 		if (hello_moves(hello, vm_name(group_vm(move->group, i))))
 			result = spawn_incoming(group_vm(move->group, i), hello, err);
@@ -280,10 +282,8 @@ int target_forward(struct move *move, struct error *err)
 		struct vm *vm = group_vm(move->group, i);
 		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN)
 			continue;
-		if (vm_continue(vm, err) == 0) {
-			vm_move_end(vm, HOLDFAST__VM_STATE__VM_RUNNING);
+		if (move_resume(move, vm, err) == 0)
 			continue;
-		}
 		// Only forward: a guest that cannot go on is started again from its disks, here.
 		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm), err ? err->message : "");
 		error_clear(err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The only door to Pacemaker: definitions in the CIB (layout: docs/architecture.md), constraints, and Pacemaker's status. Includes Pacemaker's
 // headers only in its .c files. Every verb works in a task (waits, asynchronous libcib) and outside of any loop (blocking, for the agent and the
-// handlers). A group and its VMs change in one modify.
+// handlers). A group and its VMs change in one modify. Pacemaker does not ask for quorum when root writes: the callers do.
 #ifndef CLUSTERD_CIB_H
 #define CLUSTERD_CIB_H
 
@@ -15,7 +15,8 @@
 
 struct cib;
 
-// LOOP NULL: blocking use. CLIENT is the name Pacemaker logs.
+// LOOP NULL: blocking use. CLIENT is the name Pacemaker logs. One connection per process (libcib keeps its callbacks globally). After `lost`, and after
+// any ERROR_UNREACHABLE, close it and open it again.
 struct cib *cib_open(struct loop *loop, const char *client, unsigned timeout_ms, struct error *err) MUST_CHECK;
 void cib_close(struct cib *cib);
 typedef void cib_changed_cb(void *data);	// something changed (coalesced); read a snapshot to see what
@@ -46,12 +47,21 @@ struct cib_snapshot {
 	size_t group_count;
 	struct cib_node *nodes;
 	size_t node_count;
+	Holdfast__FenceDevice **fence_devices;	// with their state in words
+	size_t fence_device_count;
 };
 int cib_snapshot(struct cib *cib, struct cib_snapshot **snapshot, struct error *err) MUST_CHECK;
 void cib_snapshot_free(struct cib_snapshot *snapshot);
 const struct cib_group *cib_snapshot_group(const struct cib_snapshot *snapshot, const char *name);	// NULL: none
 const Holdfast__Vm *cib_snapshot_vm(const struct cib_snapshot *snapshot, const char *name);
 
+// What the cluster last concluded of a node, without working out the whole status: ERROR_NOT_FOUND if it was never seen.
+enum cib_life {
+	CIB_LIFE_MEMBER,	// in the membership, or coming up
+	CIB_LIFE_LOST,		// gone without having said so, and not fenced yet
+	CIB_LIFE_DOWN,		// fenced, or left after stopping everything; it has not come back since
+};
+int cib_read_life(struct cib *cib, const char *node, enum cib_life *life, struct error *err) MUST_CHECK;
 // One group only, by xpath, from the local copy: what the agent starts with. ERROR_NOT_FOUND.
 int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, struct error *err) MUST_CHECK;
 
@@ -61,12 +71,17 @@ int cib_set_node(struct cib *cib, const Holdfast__Node *node, struct error *err)
 int cib_set_options(struct cib *cib, const char *cluster_name, const char *witness, struct error *err) MUST_CHECK;	// no-quorum-policy etc., once
 // Creates the primitive (target-role Stopped), its constraints and the definition. ERROR_EXISTS.
 int cib_create_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
-// Replaces definition and VMs (added, changed, removed) if the CIB still has the epoch in spec->epoch for this group; else ERROR_BUSY: read again.
+// ERROR_BUSY: a minor or port is another group's. ERROR_EXISTS: a VM's name is.
+// Replaces definition and VMs (added, changed, removed) if the group was not changed since spec->epoch, which it was read at; else ERROR_BUSY: read
+// again. Other changes of the CIB do not matter.
 int cib_update_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
 int cib_delete_group(struct cib *cib, const char *name, struct error *err) MUST_CHECK;
 int cib_set_target_role(struct cib *cib, const char *group, bool started, struct error *err) MUST_CHECK;
-int cib_set_current(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;	// NODE NULL: clears the record
-int cib_set_move(struct cib *cib, const char *group, const char *to, struct error *err) MUST_CHECK;	// TO NULL: takes the constraint away
+// NODE NULL: clears the record. ERROR_UNSAFE if it names another node: never overwritten, only cleared first. A move under way to another node
+// becomes one to NODE in the same change (both constraints together would stop the group).
+int cib_set_current(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;
+// TO NULL: takes the constraint away. ERROR_UNSAFE if the record says that only another node has current data.
+int cib_set_move(struct cib *cib, const char *group, const char *to, struct error *err) MUST_CHECK;
 int cib_set_fence_device(struct cib *cib, const Holdfast__FenceDevice *device, struct error *err) MUST_CHECK;
 int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err) MUST_CHECK;
 // As crm_resource --cleanup: forgets failures of the group (on NODE, or everywhere if NULL), so that Pacemaker tries again.

@@ -1,6 +1,8 @@
 # tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here; its source is NAME.c. One that needs more
 # than common has a second line: tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)
 UNIT_TESTS =
+UNIT_TESTS += tests/unit/test-cib
+UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-file
 UNIT_TESTS += tests/unit/test-frame
 UNIT_TESTS += tests/unit/test-json
@@ -22,3 +24,8 @@ TESTS += $(UNIT_TESTS)
 tests_unit_test_rpc_tls_SOURCES = tests/unit/test-rpc-tls.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)
+
+tests_unit_test_cib_SOURCES = tests/unit/test-cib.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
+tests_unit_test_cib_LDADD = $(CIB_LIBS) $(UNIT_LIBS)
+tests_unit_test_cib_plan_SOURCES = tests/unit/test-cib-plan.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
+tests_unit_test_cib_plan_LDADD = $(CIB_LIBS) $(UNIT_LIBS)

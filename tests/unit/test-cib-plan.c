@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What Pacemaker's own scheduler makes of our constraints and operations: where a group starts, how it moves, what a failed move and
+// a lost node lead to.
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/cleanup.h"
+#include "tests/unit/cib-fixture.h"
+
+#define PLAN (const char *const[]){ "--run", NULL }
+#define EXECUTE(...) (const char *const[]){ "--simulate", ##__VA_ARGS__, NULL }
+
+// A cluster with fencing and the group "sales", wanted started, running on a1.
+static void start_sales(struct fixture *fixture)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(fixture);
+
+	assert_ok(cib_set_options(cib, "test", NULL, &err), err);
+	fixture_add_fencing(cib);
+	fixture_create(cib, "sales", (const char *const[]){ "db", NULL });
+	assert_ok(cib_set_target_role(cib, "sales", true, &err), err);
+	cib_close(cib);
+	free(fixture_simulate(fixture, EXECUTE(), 1));
+}
+
+static void set_move(struct fixture *fixture, const char *to)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(fixture);
+
+	assert_ok(cib_set_move(cib, "sales", to, &err), err);
+	cib_close(cib);
+}
+
+static struct cib_snapshot *snapshot_of(struct fixture *fixture)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(fixture);
+	struct cib_snapshot *snapshot = NULL;
+
+	assert_ok(cib_snapshot(cib, &snapshot, &err), err);
+	cib_close(cib);
+	return snapshot;
+}
+
+static void assert_active_on(struct fixture *fixture, const char *node)
+{
+	struct cib_snapshot *snapshot = snapshot_of(fixture);
+	const struct cib_group *group = cib_snapshot_group(snapshot, "sales");
+
+	if (node)
+		assert_string_equal(group->active_on[0], node);
+	assert_null(group->active_on[node ? 1 : 0]);
+	cib_snapshot_free(snapshot);
+}
+
+static enum cib_life life_of(struct fixture *fixture, const char *node)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(fixture);
+	enum cib_life life = CIB_LIFE_LOST;
+
+	assert_ok(cib_read_life(cib, node, &life, &err), err);
+	cib_close(cib);
+	return life;
+}
+
+// Whether LINE of the output names the action and the group.
+static void assert_planned(const char *output, const char *action, bool expected)
+{
+	bool found = false;
+
+	for (const char *line = output; line; line = strchr(line + 1, '\n')) {
+		size_t length = strcspn(line + 1, "\n");
+		cleanup_free char *text = strndup(line, length + 1);
+		found |= strstr(text, "sales") && strstr(text, action);
+	}
+	if (found != expected)
+		fail_msg("%s of sales is %splanned:\n%s", action, found ? "" : "not ", output);
+}
+
+static void starts_on_the_preferred_owner(void **state)
+{
+	start_sales(*state);
+	assert_active_on(*state, "a1");
+	fixture_verify(*state);
+}
+
+static void not_even_probed_on_others(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(*state);
+
+	assert_ok(cib_set_options(cib, "test", NULL, &err), err);
+	fixture_add_fencing(cib);
+	fixture_create(cib, "sales", (const char *const[]){ NULL });
+	assert_ok(cib_set_target_role(cib, "sales", true, &err), err);
+	cib_close(cib);
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 0);
+	assert_planned(output, "monitor on b1", true);
+	assert_planned(output, "on c1", false);
+	cleanup_free char *lost = fixture_simulate(*state, EXECUTE("--node-down", "a1", "--node-down", "b1"), 0);
+	assert_planned(lost, "on c1", false);
+}
+
+static void move_is_a_migration_and_needs_no_score(void **state)
+{
+	start_sales(*state);
+	set_move(*state, "b1");
+	cleanup_free char *plan = fixture_simulate(*state, PLAN, 0);
+	assert_planned(plan, "Migrate", true);
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 1);
+	assert_planned(output, "migrate_to on a1", true);
+	assert_planned(output, "migrate_from on b1", true);
+	assert_active_on(*state, "b1");
+	set_move(*state, NULL); // it stays there, although a1 is preferred
+	cleanup_free char *after = fixture_simulate(*state, PLAN, 0);
+	assert_planned(after, "->", false);
+	assert_active_on(*state, "b1");
+}
+
+static void failed_move_leaves_the_guest_alone(void **state)
+{
+	start_sales(*state);
+	set_move(*state, "b1");
+	free(fixture_simulate(*state, EXECUTE("--op-fail", "sales_migrate_to_0@a1=1"), 1));
+	struct cib_snapshot *snapshot = snapshot_of(*state);
+	const struct cib_group *group = cib_snapshot_group(snapshot, "sales");
+	assert_true(group->blocked && group->failed);
+	assert_non_null(strstr(group->failure, "migrate_to on a1"));
+	cib_snapshot_free(snapshot);
+	for (int constraint = 1; constraint >= 0; constraint--) {
+		cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 0);
+		assert_planned(output, "stop", false);
+		assert_planned(output, "Stop ", false);
+		assert_planned(output, "start ", false);
+		set_move(*state, NULL);
+	}
+}
+
+static void lost_owner_is_fenced_first(void **state)
+{
+	start_sales(*state);
+	assert_int_equal(life_of(*state, "a1"), CIB_LIFE_MEMBER);
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE("--node-fail", "a1"), 1);
+	const char *fenced = strstr(output, "Fencing a1"), *started = strstr(output, "sales           start on b1");
+	assert_non_null(fenced);
+	assert_non_null(started);
+	assert_true(fenced < started);
+	assert_active_on(*state, "b1");
+}
+
+static void record_keeps_it_from_the_other_node(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	start_sales(*state);
+	struct cib *cib = fixture_open(*state);
+	assert_ok(cib_set_current(cib, "sales", "a1", &err), err);
+	cib_close(cib);
+	cleanup_free char *quiet = fixture_simulate(*state, EXECUTE(), 0);
+	assert_planned(quiet, "stop", false);
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE("--node-fail", "a1"), 1);
+	assert_planned(output, "start on b1", false);
+	assert_active_on(*state, NULL);
+}
+
+static void failure_goes_to_the_other_node_at_once(void **state)
+{
+	start_sales(*state);
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE("--op-inject", "sales_monitor_10000@a1=7"), 1);
+	assert_planned(output, "start on b1", true);
+	assert_active_on(*state, "b1");
+}
+
+static void nothing_starts_without_fencing(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct cib *cib = fixture_open(*state);
+
+	assert_ok(cib_set_options(cib, "test", NULL, &err), err);
+	fixture_create(cib, "sales", (const char *const[]){ NULL });
+	assert_ok(cib_set_target_role(cib, "sales", true, &err), err);
+	cib_close(cib);
+	free(fixture_simulate(*state, EXECUTE(), 1));
+	assert_active_on(*state, NULL);
+}
+
+#define CIB_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)
+
+static const struct CMUnitTest tests[] = {
+	CIB_TEST(starts_on_the_preferred_owner),
+	CIB_TEST(not_even_probed_on_others),
+	CIB_TEST(move_is_a_migration_and_needs_no_score),
+	CIB_TEST(failed_move_leaves_the_guest_alone),
+	CIB_TEST(lost_owner_is_fenced_first),
+	CIB_TEST(record_keeps_it_from_the_other_node),
+	CIB_TEST(failure_goes_to_the_other_node_at_once),
+	CIB_TEST(nothing_starts_without_fencing),
+};
+
+UNIT_MAIN(tests)

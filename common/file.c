@@ -26,7 +26,8 @@ int file_read(const char *path, size_t limit, char **text, size_t *bytes, struct
 			size = size ? size * 2 : 4096;
 			char *larger = realloc(buffer, size);
 			if (!larger)
-				return error_set(err, ERROR_NO_SPACE, "cannot read %s: no memory for it", path);
+				return error_set(
+					err, ERROR_NO_SPACE, "cannot read %s: no memory for it", path);
 			buffer = larger;
 		}
 		ssize_t count = read(fd, buffer + used, size - used - 1);
@@ -38,7 +39,8 @@ int file_read(const char *path, size_t limit, char **text, size_t *bytes, struct
 			break;
 		used += (size_t)count;
 		if (used > limit)
-			return error_set(err, ERROR_NO_SPACE, "cannot read %s: it has more than %zu bytes", path, limit);
+			return error_set(err, ERROR_NO_SPACE, "cannot read %s: it has more than %zu bytes",
+				path, limit);
 	}
 	buffer[used] = '\0';
 	*text = steal_ptr(buffer);
@@ -83,7 +85,8 @@ int file_write_atomic(const char *path, const void *bytes, size_t count, mode_t 
 	cleanup_fd int fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, errno, "cannot write %s", path);
-	if (fchmod(fd, mode) < 0 || write_all(fd, bytes, count) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0) {
+	if (fchmod(fd, mode) < 0 || write_all(fd, bytes, count) < 0 || fsync(fd) < 0 ||
+		rename(temporary, path) < 0) {
 		int errnum = errno;
 		unlink(temporary);
 		return error_set_errno(err, errnum, "cannot write %s", path);

@@ -44,7 +44,8 @@ int frame_decoder_feed(struct frame_decoder *decoder, const void *bytes, size_t 
 			size *= 2;
 		uint8_t *buffer = realloc(decoder->buffer, size);
 		if (!buffer)
-			return error_set(err, ERROR_NO_SPACE, "no memory for a message of %zu bytes", decoder->used + count);
+			return error_set(err, ERROR_NO_SPACE, "no memory for a message of %zu bytes",
+				decoder->used + count);
 		decoder->buffer = buffer;
 		decoder->size = size;
 	}
@@ -63,8 +64,9 @@ int frame_decoder_next(struct frame_decoder *decoder, const uint8_t **body, size
 	size_t length = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
 	if (length == 0 || length > decoder->limit)
 		return error_set(err, ERROR_PROTOCOL,
-			"a message of %zu bytes is announced, 1 to %zu are allowed: the sender does not speak our protocol", length,
-			decoder->limit);
+			"a message of %zu bytes is announced, 1 to %zu are allowed: the sender does not "
+			"speak our protocol",
+			length, decoder->limit);
 	if (have - FRAME_HEADER_BYTES < length)
 		return 0;
 	*body = head + FRAME_HEADER_BYTES;

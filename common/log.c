@@ -75,14 +75,16 @@ static void crash_handler(int signum)
 {
 	alarm(CRASH_DUMP_SECONDS);
 	// past the mutex: its owner may be who crashed
-	qb_log_from_external_source(__func__, "common/log.c", "crashed with signal %d", LOG_CRIT, __LINE__, 0, signum);
+	qb_log_from_external_source(
+		__func__, "common/log.c", "crashed with signal %d", LOG_CRIT, __LINE__, 0, signum);
 	write_blackbox();
 	raise(signum); // the default action is in place again; it follows when this handler returns
 }
 
 static void catch_crashes(void)
 {
-	struct sigaction action = { .sa_handler = crash_handler, .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND) };
+	struct sigaction action = { .sa_handler = crash_handler,
+		.sa_flags = (int)(SA_ONSTACK | SA_RESETHAND) };
 
 	log_state.altstack = malloc(ALTSTACK_BYTES);
 	if (log_state.altstack) {
@@ -120,7 +122,8 @@ static int open_target(const struct log_options *options)
 	int target = qb_log_file_open(options->file);
 	if (target >= 0)
 		return target;
-	fprintf(stderr, "%s: cannot log to %s, so to here: %s\n", options->program, options->file, strerror(-target));
+	fprintf(stderr, "%s: cannot log to %s, so to here: %s\n", options->program, options->file,
+		strerror(-target));
 	return QB_LOG_STDERR;
 }
 
@@ -131,7 +134,8 @@ static void unlink_ring(const char *program)
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "/dev/shm/qb-%s-%d-blackbox-%s", program, (int)getpid(), kinds[i]);
+		snprintf(path, sizeof(path), "/dev/shm/qb-%s-%d-blackbox-%s", program, (int)getpid(),
+			kinds[i]);
 		(void)unlink(path);
 	}
 }

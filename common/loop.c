@@ -62,7 +62,8 @@ static void source_finalize(GSource *base)
 // Without prepare and check GLib asks the ready time and the descriptors by itself.
 static GSourceFuncs source_funcs = { .dispatch = source_dispatch, .finalize = source_finalize };
 
-static struct loop_source *source_new(struct loop *loop, enum loop_verdict (*fire)(struct loop_source *), void *data)
+static struct loop_source *source_new(
+	struct loop *loop, enum loop_verdict (*fire)(struct loop_source *), void *data)
 {
 	struct loop_source *source = (struct loop_source *)g_source_new(&source_funcs, sizeof(*source));
 

@@ -17,7 +17,8 @@ bool name_valid(const char *name)
 	if (!name || !letter(name[0]))
 		return false;
 	for (size_t i = 0; name[i]; i++)
-		if (i >= NAME_MAX_CHARS || !(letter(name[i]) || (name[i] >= '0' && name[i] <= '9') || name[i] == '-'))
+		if (i >= NAME_MAX_CHARS ||
+			!(letter(name[i]) || (name[i] >= '0' && name[i] <= '9') || name[i] == '-'))
 			return false;
 	return true;
 }
@@ -41,6 +42,7 @@ int name_check(const char *what, const char *name, struct error *err)
 	if (!name || !name[0])
 		return error_set(err, ERROR_USAGE, "the %s has no name: give one", what);
 	printable(shown, sizeof(shown), name);
-	return error_set(err, ERROR_USAGE, "\"%s\" cannot name a %s: take 1 to %d of a-z, 0-9 and -, starting with a letter", shown,
+	return error_set(err, ERROR_USAGE,
+		"\"%s\" cannot name a %s: take 1 to %d of a-z, 0-9 and -, starting with a letter", shown,
 		what, NAME_MAX_CHARS);
 }

@@ -105,10 +105,12 @@ static int spawn_with(const char *const argv[], int out, int err_out, pid_t *pid
 	posix_spawn_file_actions_adddup2(&actions, err_out, 2);
 	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+	posix_spawnattr_setflags(
+		&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setsigmask(&attributes, &none);
-	int errnum = posix_spawnp(pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, environment);
+	int errnum = posix_spawnp(
+		pid, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	free(environment);
@@ -188,13 +190,14 @@ static int judge(const struct spawn_child *child, struct error *err)
 
 	spawn_command_text(child->argv, command, sizeof(command));
 	if (WIFSIGNALED(child->status))
-		return error_set(err, ERROR_FAILED, "%s was killed by signal %d (%s)", command, WTERMSIG(child->status),
-			strsignal(WTERMSIG(child->status)));
+		return error_set(err, ERROR_FAILED, "%s was killed by signal %d (%s)", command,
+			WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
 	if (WEXITSTATUS(child->status) == 0)
 		return 0;
 	said += strspn(said, "\n");
-	return error_set(err, ERROR_FAILED, "%s ended with exit status %d: %.*s", command, WEXITSTATUS(child->status),
-		*said ? (int)strcspn(said, "\n") : 15, *said ? said : "it gave no reason");
+	return error_set(err, ERROR_FAILED, "%s ended with exit status %d: %.*s", command,
+		WEXITSTATUS(child->status), *said ? (int)strcspn(said, "\n") : 15,
+		*said ? said : "it gave no reason");
 }
 
 int spawn_child_finish(struct spawn_child *child, struct spawn_output *output, struct error *err)

@@ -137,7 +137,7 @@ static int drop_privileges(uid_t uid, gid_t gid)
 				return -1;
 		// the system calls themselves: glibc's wrappers talk to threads that this copy does not have
 		if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, gid, gid, gid) < 0 ||
-		    syscall(SYS_setresuid, uid, uid, uid) < 0)
+			syscall(SYS_setresuid, uid, uid, uid) < 0)
 			return -1;
 	}
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -153,7 +153,8 @@ static void default_signals(void)
 	sigset_t none;
 
 	for (int signum = 1; signum < _NSIG; signum++)
-		(void)syscall(SYS_rt_sigaction, signum, action, NULL, _NSIG / 8); // SIGKILL and SIGSTOP refuse
+		(void)syscall(
+			SYS_rt_sigaction, signum, action, NULL, _NSIG / 8); // SIGKILL and SIGSTOP refuse
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -224,17 +225,20 @@ static int await_exec(int socket, const char *program, pid_t *pid, int *pidfd, s
 	*pid = 0;
 	while ((result = receive_note(socket, &note, pidfd)) > 0) {
 		if (note.step != STEP_BORN || note.errnum != 0)
-			return error_set_errno(err, note.errnum, "cannot start %s: it could not %s", program, step_texts[note.step]);
+			return error_set_errno(err, note.errnum, "cannot start %s: it could not %s", program,
+				step_texts[note.step]);
 		*pid = note.pid;
 	}
 	if (result < 0) {
 		int errnum = errno;
 		if (*pidfd >= 0)
 			syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
-		return error_set_errno(err, errnum, "cannot start %s: its execution hangs, it was killed", program);
+		return error_set_errno(
+			err, errnum, "cannot start %s: its execution hangs, it was killed", program);
 	}
 	if (*pid == 0)
-		return error_set(err, ERROR_FAILED, "cannot start %s: its process died before it ran", program);
+		return error_set(
+			err, ERROR_FAILED, "cannot start %s: its process died before it ran", program);
 	return 0;
 }
 
@@ -268,7 +272,8 @@ static int prepare(struct birth *birth, const struct spawn_params *params, struc
 	*birth = (struct birth){ .params = params, .highest = 2 };
 	for (; params->fds && params->fds[birth->fds].fd >= 0; birth->fds++) {
 		if (birth->fds == FDS_MAX)
-			return error_set(err, ERROR_FAILED, "cannot start %s: more than %d descriptors", params->argv[0], FDS_MAX);
+			return error_set(err, ERROR_FAILED, "cannot start %s: more than %d descriptors",
+				params->argv[0], FDS_MAX);
 		if (params->fds[birth->fds].as > birth->highest)
 			birth->highest = params->fds[birth->fds].as;
 	}

@@ -19,7 +19,8 @@ static int set_timeout(const struct spawn_child *child, unsigned timeout_ms, str
 	char command[160];
 
 	spawn_command_text(child->argv, command, sizeof(command));
-	return error_set(err, ERROR_TIMEOUT, "%s did not end within %u ms and was killed", command, timeout_ms);
+	return error_set(
+		err, ERROR_TIMEOUT, "%s did not end within %u ms and was killed", command, timeout_ms);
 }
 
 // ---- in a task
@@ -152,7 +153,8 @@ static int poll_until_end(struct spawn_child *child, unsigned timeout_ms)
 	}
 }
 
-int spawn_run_blocking(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err)
+int spawn_run_blocking(
+	const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err)
 {
 	struct spawn_child child;
 

@@ -15,9 +15,9 @@ struct spawn_output {
 };
 void spawn_output_done(struct spawn_output *output);
 
-// Runs ARGV (found on PATH) in a session of its own, stdin from /dev/null, LC_ALL=C, waits for it, ends it and its process group with
-// SIGKILL at the deadline, or when the task is cancelled. An exit status other than 0 is an
-// error whose message has the command and the first line of stderr; OUTPUT (may be NULL) is filled then too, and empty on all other errors: spawn_output_done is right after either.
+// Runs ARGV (found on PATH) in a session of its own, stdin from /dev/null, LC_ALL=C, and waits for it. At the deadline, or when the task is
+// cancelled, it and its process group are ended with SIGKILL. An exit status other than 0 is an error whose message has the command and
+// the first line of stderr; OUTPUT (may be NULL) is filled then too, and empty on all other errors: spawn_output_done is right after either.
 int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;	// waits (task)
 // The same for programs without a loop.
 int spawn_run_blocking(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;

@@ -44,7 +44,8 @@ struct task_stack *task_stack_get(struct task_scheduler *scheduler)
 	stack = calloc(1, sizeof(*stack));
 	if (!stack)
 		return NULL;
-	char *map = mmap(NULL, guard + STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	char *map = mmap(NULL, guard + STACK_BYTES, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	if (map == MAP_FAILED) {
 		free(stack);
 		return NULL;
@@ -134,8 +135,10 @@ void task_enter(struct task *task)
 void task_leave(struct task *task)
 {
 	// no place to save to: the sanitizer frees what it holds for a task that ends
-	fiber_leave(task->ended ? NULL : &task->fake_stack, task->scheduler->loop_stack, task->scheduler->loop_stack_bytes);
+	fiber_leave(task->ended ? NULL : &task->fake_stack, task->scheduler->loop_stack,
+		task->scheduler->loop_stack_bytes);
 	if (_setjmp(task->env) == 0)
 		_longjmp(running->scheduler->env, 1);
-	fiber_arrive(running->fake_stack, &running->scheduler->loop_stack, &running->scheduler->loop_stack_bytes);
+	fiber_arrive(
+		running->fake_stack, &running->scheduler->loop_stack, &running->scheduler->loop_stack_bytes);
 }

@@ -130,7 +130,8 @@ int task_offload(task_work_fn *fn, void *data, struct error *err)
 		return -1;
 	struct task_scheduler *scheduler = self->scheduler;
 	if (!scheduler->workers)
-		scheduler->workers = g_thread_pool_new(offload_work, scheduler->loop, WORKERS_MAX, FALSE, NULL);
+		scheduler->workers =
+			g_thread_pool_new(offload_work, scheduler->loop, WORKERS_MAX, FALSE, NULL);
 	struct offload offload = { .fn = fn, .data = data, .task = self };
 	g_thread_pool_push(scheduler->workers, &offload, NULL);
 	self->deaf = true; // the thread has our stack's address: nothing but its end lets us go on

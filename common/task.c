@@ -182,7 +182,8 @@ int task_pause(unsigned ms, struct error *err)
 
 	if (task_check_cancelled(self, "pause", err) < 0)
 		return -1;
-	return task_suspend(self, ms) == TASK_CANCELLED ? error_set(err, ERROR_CANCELLED, "pause: cancelled") : 0;
+	return task_suspend(self, ms) == TASK_CANCELLED ? error_set(err, ERROR_CANCELLED, "pause: cancelled")
+							: 0;
 }
 
 static enum loop_verdict fd_is_ready(int fd, short events, void *data)

@@ -82,7 +82,8 @@ static void failed_write_leaves_nothing(void **state)
 	int entries = 0;
 
 	assert_ok(file_make_directory("d", 0700, &err), err);
-	assert_fails(file_write_atomic("d", "x", 1, 0600, &err), err, ERROR_FAILED); // a directory is in the way
+	assert_fails(
+		file_write_atomic("d", "x", 1, 0600, &err), err, ERROR_FAILED); // a directory is in the way
 	DIR *dir = opendir(".");
 	while (readdir(dir))
 		entries++;

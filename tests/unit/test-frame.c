@@ -74,7 +74,8 @@ static void rest_is_what_follows_the_last_frame(void **state)
 
 static void bad_lengths_are_refused_at_the_header(void **state)
 {
-	static const uint8_t bad[][FRAME_HEADER_BYTES] = { { 0, 0, 0, 0 }, { 0, 0, 0, 17 }, { 0xff, 0xff, 0xff, 0xff } };
+	static const uint8_t bad[][FRAME_HEADER_BYTES] = { { 0, 0, 0, 0 }, { 0, 0, 0, 17 },
+		{ 0xff, 0xff, 0xff, 0xff } };
 
 	for (size_t i = 0; i < 3; i++) {
 		struct frame_decoder decoder;

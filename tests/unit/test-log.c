@@ -90,7 +90,8 @@ static void say_all(void)
 
 static void file_has_all_but_details(void **state)
 {
-	assert_int_equal(in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log" }, say_all), 0);
+	assert_int_equal(
+		in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log" }, say_all), 0);
 	char *text = text_of("log");
 	assert_non_null(strstr(text, "holdfast-test-log["));
 	assert_non_null(strstr(text, "error: an error 1\n"));
@@ -104,7 +105,11 @@ static void file_has_all_but_details(void **state)
 
 static void debug_adds_details_with_their_place(void **state)
 {
-	assert_int_equal(in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log", .debug = true }, say_all), 0);
+	assert_int_equal(
+		in_child(
+			&(struct log_options){ .program = "holdfast-test-log", .file = "log", .debug = true },
+			say_all),
+		0);
 	char *text = text_of("log");
 	assert_non_null(strstr(text, "debug: a detail (say_all tests/unit/test-log.c:"));
 	free(text);
@@ -141,7 +146,9 @@ static void say_and_abort(void)
 
 static void abort_dumps_the_blackbox(void **state)
 {
-	int status = in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log", .blackbox = "box" }, say_and_abort);
+	int status = in_child(
+		&(struct log_options){ .program = "holdfast-test-log", .file = "log", .blackbox = "box" },
+		say_and_abort);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	char *text = text_of_box("box");
 	assert_non_null(strstr(text, "the last words"));
@@ -177,7 +184,9 @@ static void say_and_overrun(void)
 
 static void stack_overrun_of_a_task_is_caught_and_dumped(void **state)
 {
-	int status = in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log", .blackbox = "box" }, say_and_overrun);
+	int status = in_child(
+		&(struct log_options){ .program = "holdfast-test-log", .file = "log", .blackbox = "box" },
+		say_and_overrun);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	char *text = text_of_box("box");
 	assert_non_null(strstr(text, "about to overrun"));
@@ -207,7 +216,9 @@ static void nothing_is_lost_between_threads(void **state)
 {
 	size_t lines = 0;
 
-	assert_int_equal(in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log" }, say_from_threads), 0);
+	assert_int_equal(in_child(&(struct log_options){ .program = "holdfast-test-log", .file = "log" },
+				 say_from_threads),
+		0);
 	char *text = text_of("log");
 	for (const char *at = text; (at = strstr(at, " says ")); at++)
 		lines++;

@@ -2,6 +2,7 @@
 // The rule for names, at its edges.
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "common/name.h"
 
@@ -20,7 +21,8 @@ static void good_names_pass(void **state)
 
 static void bad_names_are_refused_in_one_line(void **state)
 {
-	static const char *const bad[] = { "", "1a", "-a", "A", "aB", "a_b", "a.b", "a/b", "a b", "a\n", "\xc3\xa4", "../x", NULL };
+	static const char *const bad[] = { "", "1a", "-a", "A", "aB", "a_b", "a.b", "a/b", "a b", "a\n",
+		"\xc3\xa4", "../x", NULL };
 	struct error err = ERROR_INIT;
 	char long_name[5000];
 
@@ -30,8 +32,7 @@ static void bad_names_are_refused_in_one_line(void **state)
 		assert_null(strchr(err.message, '\n'));
 		assert_non_null(strstr(err.message, "group"));
 	}
-	strcpy(long_name, sixty_three);
-	strcat(long_name, "4");
+	snprintf(long_name, sizeof(long_name), "%s4", sixty_three);
 	assert_false(name_valid(long_name));
 	memset(long_name, 'a', sizeof(long_name));
 	long_name[sizeof(long_name) - 1] = '\0';

@@ -59,7 +59,7 @@ static void run_blocking(struct run *run)
 }
 
 static void (*const ways[])(struct run *run) = { run_in_task, run_blocking };
-#define EACH_WAY(way) (size_t way = 0; way < 2; way++)
+#define each_way(way) for (size_t way = 0; way < 2; way++)
 #define SHELL(text) ((const char *const[]){ "sh", "-c", text, NULL })
 
 static void read_all(int fd, char *text, size_t size)
@@ -86,8 +86,11 @@ static void no_children_are_left(void)
 
 static void gives_output_and_status(void **state)
 {
-	for EACH_WAY(way) {
-		struct run run = { .argv = SHELL("echo out; echo err >&2; cat; ls /proc/self/fd | wc -l; echo $LC_ALL") };
+	each_way (way) {
+		struct run run = {
+			.argv = SHELL(
+				"echo out; echo err >&2; cat; ls /proc/self/fd | wc -l; echo $LC_ALL")
+		};
 		ways[way](&run);
 		assert_ok(run.result, run.err);
 		assert_string_equal(run.output.out, "out\n4\nC\n");
@@ -100,7 +103,7 @@ static void gives_output_and_status(void **state)
 
 static void bad_status_is_an_error_with_the_first_line(void **state)
 {
-	for EACH_WAY(way) {
+	each_way (way) {
 		struct run run = { .argv = SHELL("echo some; printf 'why\\nmore\\n' >&2; exit 3") };
 		ways[way](&run);
 		assert_int_equal(run.result, -1);
@@ -121,7 +124,7 @@ static void bad_status_is_an_error_with_the_first_line(void **state)
 
 static void missing_program_is_told(void **state)
 {
-	for EACH_WAY(way) {
+	each_way (way) {
 		struct run run = { .argv = (const char *const[]){ "no-such-program-here", NULL } };
 		ways[way](&run);
 		assert_int_equal(run.result, -1);
@@ -139,7 +142,7 @@ static void deadline_kills_the_whole_group(void **state)
 	const char *argv[] = { "sh", "-c", "sleep 1000 & echo $! >$0; exec sleep 1000", path, NULL };
 
 	assert_true(fd >= 0);
-	for EACH_WAY(way) {
+	each_way (way) {
 		struct run run = { .argv = argv, .timeout_ms = 500 };
 		double start_ms = loop_now_ms();
 		ways[way](&run);
@@ -162,7 +165,7 @@ static void deadline_kills_the_whole_group(void **state)
 
 static void left_behind_process_does_not_hold_us_up(void **state)
 {
-	for EACH_WAY(way) {
+	each_way (way) {
 		struct run run = { .argv = SHELL("setsid sleep 1000 & echo $!") };
 		ways[way](&run);
 		assert_ok(run.result, run.err);
@@ -175,8 +178,11 @@ static void left_behind_process_does_not_hold_us_up(void **state)
 
 static void long_output_is_cut_not_blocked(void **state)
 {
-	for EACH_WAY(way) {
-		struct run run = { .argv = SHELL("head -c 1000000 /dev/zero | tr '\\0' x; head -c 50000 /dev/zero >&2") };
+	each_way (way) {
+		struct run run = {
+			.argv = SHELL(
+				"head -c 1000000 /dev/zero | tr '\\0' x; head -c 50000 /dev/zero >&2")
+		};
 		ways[way](&run);
 		assert_ok(run.result, run.err);
 		assert_int_equal(run.output.out_bytes, 256 << 10);
@@ -198,7 +204,8 @@ static void cancel_kills(void **state)
 // ---- detached
 
 // Starts argv with its stdout in a pipe and returns what it wrote.
-static void detached_says(struct spawn_params *params, const struct spawn_fd *fds, int pipe_fd, int close_fd, char *text, size_t size)
+static void detached_says(struct spawn_params *params, const struct spawn_fd *fds, int pipe_fd, int close_fd,
+	char *text, size_t size)
 {
 	struct error err = ERROR_INIT;
 	cleanup_fd int pidfd = -1;
@@ -215,8 +222,9 @@ static void detached_says(struct spawn_params *params, const struct spawn_fd *fd
 
 static void detached_inherits_only_what_is_named(void **state)
 {
-	struct spawn_params params = { .argv = SHELL("ls /proc/self/fd | tr '\\n' ' '; pwd; env | grep -c FOO; grep SigIgn /proc/self/status; "
-						     "cat <&5") };
+	struct spawn_params params = { .argv = SHELL(
+					       "ls /proc/self/fd | tr '\\n' ' '; pwd; env | grep -c FOO; "
+					       "grep SigIgn /proc/self/status; cat <&5") };
 	int out[2], in[2];
 	char text[4096];
 
@@ -235,14 +243,17 @@ static void detached_inherits_only_what_is_named(void **state)
 	char expected[200];
 	snprintf(expected, sizeof(expected), "0 1 2 %d 5 6 /\n0\nSigIgn:\t0000000000000000\npassed", in[0]);
 	if (in[0] > 5) // ls itself opens the lowest free one
-		snprintf(expected, sizeof(expected), "0 1 2 3 5 %d /\n0\nSigIgn:\t0000000000000000\npassed", in[0]);
+		snprintf(expected, sizeof(expected), "0 1 2 3 5 %d /\n0\nSigIgn:\t0000000000000000\npassed",
+			in[0]);
 	assert_string_equal(text, expected);
 }
 
 static void detached_has_no_privileges(void **state)
 {
 	struct spawn_params params = {
-		.argv = SHELL("id -u; id -g; id -G; grep -E 'Cap|NoNewPrivs' /proc/self/status"), .uid = 65534, .gid = 65534
+		.argv = SHELL("id -u; id -g; id -G; grep -E 'Cap|NoNewPrivs' /proc/self/status"),
+		.uid = 65534,
+		.gid = 65534
 	};
 	int out[2];
 	char text[4096];
@@ -253,8 +264,11 @@ static void detached_has_no_privileges(void **state)
 	const struct spawn_fd fds[] = { { out[1], 1 }, { .fd = -1 } };
 	detached_says(&params, fds, out[0], out[1], text, sizeof(text));
 	close(out[0]);
-	assert_string_equal(text, "65534\n65534\n65534\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
-				  "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n");
+	assert_string_equal(text,
+		"65534\n65534\n65534\n"
+		"CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
+		"CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n"
+		"CapAmb:\t0000000000000000\nNoNewPrivs:\t1\n");
 }
 
 static void detached_failures_are_told(void **state)
@@ -265,7 +279,8 @@ static void detached_failures_are_told(void **state)
 	struct spawn_params missing = { .argv = (const char *const[]){ "/no/such/program", NULL } };
 	struct spawn_params directory = { .argv = SHELL("true"), .directory = "/no/such/directory" };
 	struct spawn_params cgroup = { .argv = SHELL("true"), .cgroup = "/no/such/cgroup.procs" };
-	struct spawn_params fd = { .argv = SHELL("true"), .fds = (const struct spawn_fd[]){ { 1000, 3 }, { .fd = -1 } } };
+	struct spawn_params fd = { .argv = SHELL("true"),
+		.fds = (const struct spawn_fd[]){ { 1000, 3 }, { .fd = -1 } } };
 
 	assert_fails(spawn_detached(&missing, &pid, &pidfd, &err), err, ERROR_NOT_FOUND);
 	assert_non_null(strstr(err.message, "/no/such/program"));

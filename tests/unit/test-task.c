@@ -11,18 +11,18 @@
 #include "common/task.h"
 
 // Runs NAME_task as a task on a loop of its own.
-#define TASK_TEST(name)                                                                                      \
-	static void name(void **state)                                                                       \
-	{                                                                                                    \
-		struct error err = ERROR_INIT;                                                               \
-		struct loop *loop = loop_new();                                                              \
-		struct failure failure = { 0 };                                                              \
-		assert_non_null(loop);                                                                       \
-		assert_ok(task_run(loop, #name, name##_task, &failure, &err), err);                          \
-		task_end_all(loop, 5000);                                                                    \
-		loop_free(loop);                                                                             \
-		if (failure.line)                                                                            \
-			fail_msg("line %d: %s", failure.line, failure.what);                                 \
+#define TASK_TEST(name)                                                             \
+	static void name(void **state)                                              \
+	{                                                                           \
+		struct error err = ERROR_INIT;                                      \
+		struct loop *loop = loop_new();                                     \
+		struct failure failure = { 0 };                                     \
+		assert_non_null(loop);                                              \
+		assert_ok(task_run(loop, #name, name##_task, &failure, &err), err); \
+		task_end_all(loop, 5000);                                           \
+		loop_free(loop);                                                    \
+		if (failure.line)                                                   \
+			fail_msg("line %d: %s", failure.line, failure.what);        \
 	}
 
 // cmocka's assertions jump out of the test function, which must not happen from a task's stack: note it and return.
@@ -31,12 +31,12 @@ struct failure {
 	const char *what;
 };
 
-#define CHECK(condition)                                                                                     \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			*(struct failure *)data = (struct failure){ __LINE__, #condition };                  \
-			return;                                                                              \
-		}                                                                                            \
+#define CHECK(condition)                                                                    \
+	do {                                                                                \
+		if (!(condition)) {                                                         \
+			*(struct failure *)data = (struct failure){ __LINE__, #condition }; \
+			return;                                                             \
+		}                                                                           \
 	} while (0)
 
 static enum loop_verdict wake_cb(void *data)

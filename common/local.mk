@@ -13,4 +13,4 @@ libcommon_a_SOURCES = \
 	common/tls.c common/tls-private.h common/tls-session.c common/tls-session.h common/tls-pki.c
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
-	common/rpc.h common/spawn.h common/file.h common/name.h
+	common/rpc.h common/spawn.h common/file.h common/name.h common/config.h

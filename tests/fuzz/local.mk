@@ -1,7 +1,6 @@
 # tests/fuzz/: a target is the three lines of `frame` below with its name, a file fuzz-NAME.c with LLVMFuzzerTestOneInput, and inputs in
 # corpus/NAME/. `make check` replays the inputs and a fixed set of mutations of them. To search for new ones:
 #   ../configure CC=clang --enable-libfuzzer && make check-programs && tests/fuzz/fuzz-frame NEW_INPUTS ../tests/fuzz/corpus/frame
-FUZZ_TARGETS =
 if LIBFUZZER
 FUZZ_DRIVER =
 FUZZ_LINK = -fsanitize=fuzzer

@@ -24,7 +24,7 @@ struct task {
 	struct task_stack *stack;
 	jmp_buf env;
 	void *fake_stack; // of the address sanitizer
-	bool started, ended, cancelled, waiting, deaf; // deaf: does not hear task_cancel in this wait
+	bool started, ended, cancelled, waiting;
 	enum task_reason reason;
 	struct task *next_ready;
 	struct task *next, **link; // all tasks of the scheduler

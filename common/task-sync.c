@@ -134,9 +134,7 @@ int task_offload(task_work_fn *fn, void *data, struct error *err)
 			g_thread_pool_new(offload_work, scheduler->loop, WORKERS_MAX, FALSE, NULL);
 	struct offload offload = { .fn = fn, .data = data, .task = self };
 	g_thread_pool_push(scheduler->workers, &offload, NULL);
-	self->deaf = true; // the thread has our stack's address: nothing but its end lets us go on
-	while (!offload.done)
+	while (!offload.done) // a cancel wakes us too, but the thread has our stack's address
 		task_suspend(self, TASK_FOREVER);
-	self->deaf = false;
 	return offload.result < 0 ? error_copy(err, &offload.err) : 0;
 }

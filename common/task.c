@@ -125,8 +125,7 @@ struct loop *task_loop(void)
 void task_cancel(struct task *task)
 {
 	task->cancelled = true;
-	if (!task->deaf)
-		task_ready(task, TASK_CANCELLED);
+	task_ready(task, TASK_CANCELLED);
 }
 
 void task_uncancel(struct task *task)

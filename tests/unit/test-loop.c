@@ -2,6 +2,7 @@
 // The event loop: descriptors, timers, signals, processes, posts from threads, and removal from inside callbacks.
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -155,8 +156,18 @@ static void on_signal(int signum, void *data)
 	loop_quit(seen->loop);
 }
 
+static int open_fds(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
 static void signal_comes_through_the_loop(void **state)
 {
+	int open_before = open_fds();
 	struct seen seen = { .loop = loop_new() };
 
 	assert_non_null(loop_add_signal(seen.loop, SIGUSR2, on_signal, &seen));
@@ -164,6 +175,7 @@ static void signal_comes_through_the_loop(void **state)
 	loop_run(seen.loop);
 	assert_int_equal(seen.count, SIGUSR2);
 	loop_free(seen.loop);
+	assert_int_equal(open_fds(), open_before);
 }
 
 static void on_exit_of(pid_t pid, void *data)

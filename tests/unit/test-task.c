@@ -92,6 +92,41 @@ static void fd_wait_task(void *data)
 }
 TASK_TEST(fd_wait)
 
+struct late {
+	struct loop *loop;
+	int fd;
+};
+
+static enum loop_verdict write_now(void *data)
+{
+	(void)!write(((struct late *)data)->fd, "x", 1);
+	return LOOP_STOP;
+}
+
+// Lets 20 ms go by within one turn, so that the next one has both the waiter's deadline and the write behind it.
+static enum loop_verdict hold_up_then_write(void *data)
+{
+	struct late *late = data;
+
+	(void)poll(NULL, 0, 20);
+	loop_add_timer(late->loop, 0, write_now, late);
+	return LOOP_STOP;
+}
+
+static void input_together_with_the_deadline_counts_task(void *data)
+{
+	struct error err = ERROR_INIT;
+	int ends[2];
+
+	CHECK(pipe(ends) == 0);
+	struct late late = { task_loop(), ends[1] };
+	loop_add_timer(task_loop(), 0, hold_up_then_write, &late);
+	CHECK(task_wait_fd(ends[0], POLLIN, 10, "input", &err) == 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+TASK_TEST(input_together_with_the_deadline_counts)
+
 struct worker {
 	struct task *task;
 	struct task_wait go, ended;
@@ -184,18 +219,22 @@ TASK_TEST(mutex_goes_in_order)
 
 static void mutex_survives_those_who_give_up_task(void *data)
 {
-	struct worker workers[5] = { { .pause_ms = 30 }, { .lock_ms = 5 }, { 0 }, { .lock_ms = 5 }, { 0 } };
+	struct worker workers[5] = { { 0 }, { .lock_ms = 5 }, { 0 }, { .lock_ms = 5 }, { 0 } };
 	struct task_mutex mutex = { 0 };
 	char log[64] = "";
 
+	CHECK(task_lock(&mutex, 0, NULL) == 0);
 	start_lockers(workers, 5, &mutex, log);
-	CHECK(task_pause(10, NULL) == 0);
-	task_cancel(workers[4].task); // the last of the queue
-	for (int i = 0; i < 5; i++)
-		CHECK(task_wait(&workers[i].ended, 5000, "locker", NULL) == 0);
-	CHECK(strcmp(log, "aacc") == 0);
+	CHECK(task_wait(&workers[1].ended, 5000, "locker", NULL) == 0); // the middle of the queue
+	CHECK(task_wait(&workers[3].ended, 5000, "locker", NULL) == 0);
+	task_cancel(workers[4].task); // its end
+	CHECK(task_wait(&workers[4].ended, 5000, "locker", NULL) == 0);
 	CHECK(workers[1].err.code == ERROR_TIMEOUT && workers[3].err.code == ERROR_TIMEOUT);
 	CHECK(workers[4].err.code == ERROR_CANCELLED);
+	task_unlock(&mutex);
+	CHECK(task_wait(&workers[0].ended, 5000, "locker", NULL) == 0);
+	CHECK(task_wait(&workers[2].ended, 5000, "locker", NULL) == 0);
+	CHECK(strcmp(log, "aacc") == 0);
 	CHECK(!mutex.owner && !mutex.first && !mutex.last);
 }
 TASK_TEST(mutex_survives_those_who_give_up)
@@ -320,6 +359,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(wait_is_woken),
 	cmocka_unit_test(pause_keeps_its_time),
 	cmocka_unit_test(fd_wait),
+	cmocka_unit_test(input_together_with_the_deadline_counts),
 	cmocka_unit_test(cancel_ends_every_wait),
 	cmocka_unit_test(mutex_goes_in_order),
 	cmocka_unit_test(mutex_survives_those_who_give_up),

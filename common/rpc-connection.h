@@ -42,7 +42,7 @@ bool rpc_connection_alive(const struct rpc_connection *connection);
 int rpc_connection_send(struct rpc_connection *connection, const ProtobufCMessage *message, struct error *err) MUST_CHECK;
 // Waits until the queue has at most BYTES; afterwards the connection may be gone (-1).
 int rpc_connection_wait_room(struct rpc_connection *connection, size_t bytes, unsigned timeout_ms, struct error *err) MUST_CHECK;
-// Takes in nothing more, sends what is queued (within a few seconds), then calls on_end.
+// Takes in nothing more, sends what is queued and what is put into the queue in this turn (within a few seconds), then calls on_end.
 void rpc_connection_finish(struct rpc_connection *connection);
 // Takes descriptor and session out; the queue must be empty. *tls is NULL for a Unix socket. The connection still has to be freed.
 void rpc_connection_detach(struct rpc_connection *connection, int *fd, struct tls_session **tls);

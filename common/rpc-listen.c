@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,13 +12,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/rpc-socket.h"
 
 #define BACKLOG 128
-#define HANDSHAKE_MS 5000
 #define ACCEPT_RETRY_MS 500		// after running out of descriptors
 
 struct rpc_listener {
@@ -120,8 +117,9 @@ static void handshake_main(void *data)
 	struct error err = ERROR_INIT;
 	char node[64];
 
-	int result = tls_session_handshake(handshake->tls, HANDSHAKE_MS, &err);
 	struct rpc_server *server = handshake->server;
+	int result = server ? tls_session_handshake(handshake->tls, server->handshake_ms, &err) : -1;
+	server = handshake->server;
 	int known = result < 0 ? -1 : tls_session_peer(handshake->tls, node, &err);
 	if (!server) {
 		handshake_free(handshake);

@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 
+#define HANDSHAKE_MS 5000
 #define STRANGER_IDLE_MS 10000
 #define COMPLAINTS_PER_WINDOW 20
 #define COMPLAINT_WINDOW_US 10000000
@@ -22,6 +23,8 @@ struct rpc_server *rpc_server_new(struct loop *loop, const struct rpc_handler *h
 	server->loop = loop;
 	server->handlers = handlers;
 	server->data = data;
+	server->handshake_ms = HANDSHAKE_MS;
+	server->stranger_idle_ms = STRANGER_IDLE_MS;
 	return server;
 }
 
@@ -139,8 +142,8 @@ static void take_data(struct rpc_peer *peer, Holdfast__Request *request)
 static void protocol_error(struct rpc_peer *peer, uint64_t id, const struct error *why)
 {
 	rpc_server_complain(peer->server, peer->name, why->message);
-	rpc_peer_refuse(peer, id, why);
 	rpc_peer_finish(peer);
+	rpc_peer_refuse(peer, id, why);
 }
 
 static void on_frame(void *owner, const uint8_t *body, size_t size)
@@ -230,7 +233,7 @@ struct rpc_peer *rpc_peer_new(struct rpc_server *server, int fd, struct tls_sess
 	if (caller == RPC_CALLER_STRANGER) {
 		server->stranger_count++;
 		rpc_connection_set_frame_limit(peer->connection, RPC_STRANGER_FRAME_BYTES);
-		peer->idle = loop_add_timer(server->loop, STRANGER_IDLE_MS, stranger_idle, peer);
+		peer->idle = loop_add_timer(server->loop, server->stranger_idle_ms, stranger_idle, peer);
 	}
 	return peer;
 }

@@ -33,6 +33,7 @@ struct rpc_server {
 	struct rpc_handshake *handshakes;
 	struct rpc_peer *peers;
 	unsigned handshake_count, peer_count, stranger_count;
+	unsigned handshake_ms, stranger_idle_ms;	// how long they may take
 	int64_t log_window_us;			// complaints about peers are limited: so many in a window
 	unsigned log_count;
 };

@@ -11,6 +11,7 @@ UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-move-state
 UNIT_TESTS += tests/unit/test-name
 UNIT_TESTS += tests/unit/test-rpc
+UNIT_TESTS += tests/unit/test-rpc-hostile
 UNIT_TESTS += tests/unit/test-rpc-tls
 UNIT_TESTS += tests/unit/test-spawn
 UNIT_TESTS += tests/unit/test-task
@@ -22,6 +23,7 @@ noinst_HEADERS += tests/unit/unit.h
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 tests_unit_test_rpc_tls_SOURCES = tests/unit/test-rpc-tls.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
+tests_unit_test_rpc_hostile_SOURCES = tests/unit/test-rpc-hostile.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)
 

@@ -53,23 +53,30 @@ int move_answer_fill(Holdfast__MoveAnswer *answer, const struct move *move, stru
 	return 0;
 }
 
-static int serve_prepare(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_prepare(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
-	return source_prepare(moves_of(data), request->move_prepare, call, err) < 0 ? -1 : reply_done(reply, err);
+	return source_prepare(moves_of(data), request->move_prepare, call, err) < 0 ? -1
+										    : reply_done(reply, err);
 }
 
-static int serve_commit(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_commit(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
-	return source_commit(moves_of(data), request->move_commit, call, err) < 0 ? -1 : reply_done(reply, err);
+	return source_commit(moves_of(data), request->move_commit, call, err) < 0 ? -1
+										  : reply_done(reply, err);
 }
 
-static int serve_cancel(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_cancel(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
-	return source_cancel(moves_of(data), request->move_cancel->name, err) < 0 ? -1 : reply_done(reply, err);
+	return source_cancel(moves_of(data), request->move_cancel->name, err) < 0 ? -1
+										  : reply_done(reply, err);
 }
 
 // migrate_from: the group runs here, because the move that brought it has ended.
-static int serve_confirm(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_confirm(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct hypervisor *hv = data;
 	const char *name = request->move_confirm->name;
@@ -77,11 +84,13 @@ static int serve_confirm(struct rpc_call *call, const Holdfast__Request *request
 	char reason[256] = "";
 
 	if (!group || group_health(group, reason, sizeof(reason)) != GROUP_HEALTH_RUNNING)
-		return error_set(err, ERROR_FAILED, "group %s does not run on this node%s%s", name, *reason ? ": " : "", reason);
+		return error_set(err, ERROR_FAILED, "group %s does not run on this node%s%s", name,
+			*reason ? ": " : "", reason);
 	return reply_done(reply, err);
 }
 
-static int serve_state(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_state(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct moves *moves = moves_of(data);
 	const char *name = request->move_state->name;
@@ -111,37 +120,44 @@ static int check_peer(struct rpc_call *call, struct moves *moves, const char *id
 	return 0;
 }
 
-static int serve_hello(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_hello(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	if (strcmp(request->move_hello->source, rpc_call_peer(call)) != 0)
-		return error_set(err, ERROR_DENIED, "node %s speaks as %s", rpc_call_peer(call), request->move_hello->source);
+		return error_set(err, ERROR_DENIED, "node %s speaks as %s", rpc_call_peer(call),
+			request->move_hello->source);
 	if (reply_answer(reply, err) < 0)
 		return -1;
 	return target_hello(moves_of(data), call, request->move_hello, reply->move_answer, err);
 }
 
-static int serve_stream(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_stream(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	if (check_peer(call, moves_of(data), request->move_stream->id, err) < 0)
 		return -1;
 	return target_stream(moves_of(data), call, request->move_stream, err);
 }
 
-static int serve_take(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_take(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	if (check_peer(call, moves_of(data), request->move_take->id, err) < 0 || reply_answer(reply, err) < 0)
 		return -1;
 	return target_take(moves_of(data), request->move_take, reply->move_answer, err);
 }
 
-static int serve_query(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_query(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
-	if (check_peer(call, moves_of(data), request->move_query->id, err) < 0 || reply_answer(reply, err) < 0)
+	if (check_peer(call, moves_of(data), request->move_query->id, err) < 0 ||
+		reply_answer(reply, err) < 0)
 		return -1;
 	return target_query(moves_of(data), request->move_query, reply->move_answer, err);
 }
 
-static int serve_forget(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_forget(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct moves *moves = moves_of(data);
 

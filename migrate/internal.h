@@ -7,16 +7,16 @@
 #include "migrate/move-state.h"
 
 #define MOVE_PROTOCOL 1u
-#define MOVE_ID_BYTES 33		// 32 hex digits and NUL
-#define MOVE_CALL_TIMEOUT_MS 10000u	// one request to the peer
-#define MOVE_BOUND_MS 30000u		// a move that Pacemaker started by itself, in all
+#define MOVE_ID_BYTES 33 // 32 hex digits and NUL
+#define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
+#define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
 #define MOVE_STEPS 16
-#define STREAM_WITH_QEMU (-2)		// in move.streams
+#define STREAM_WITH_QEMU (-2) // in move.streams
 
-struct move_steps {			// times of the parts of a move, in order
+struct move_steps { // times of the parts of a move, in order
 	Holdfast__Step step[MOVE_STEPS];
 	size_t count;
-	double lap_ms;			// when the present step began
+	double lap_ms; // when the present step began
 };
 
 struct move {
@@ -26,20 +26,20 @@ struct move {
 	enum move_state state;
 	char id[MOVE_ID_BYTES];
 	char group_name[64], peer[64];
-	char *address;			// source: of the target
-	char *boot;			// of the journal that it was read from, or ours
+	char *address; // source: of the target
+	char *boot; // of the journal that it was read from, or ours
 	uint64_t generation;
-	struct group *group;		// NULL for a record of an earlier boot
-	char **paused;			// names of the VMs that an administrator paused: they stay so
+	struct group *group; // NULL for a record of an earlier boot
+	char **paused; // names of the VMs that an administrator paused: they stay so
 	size_t paused_count;
-	int *streams;			// a descriptor per VM until QEMU has it; -1 otherwise
-	struct rpc_client *control;	// source: to the target
-	struct task_wait lease_ready, lease_over;	// source: the hello was answered `prepared`; it has ended
-	struct error lease_error;	// source: why
-	bool leased;			// source: the task that holds the hello still runs; target: the hello's handler does
-	struct task_wait gone;		// target: woken when the source is gone or the move has ended
-	struct task_wait stream_came;	// target: woken for each stream that arrives
-	bool peer_gone;			// target: the control connection is broken
+	int *streams; // a descriptor per VM until QEMU has it; -1 otherwise
+	struct rpc_client *control; // source: to the target
+	struct task_wait lease_ready, lease_over; // source: the hello was answered `prepared`; it has ended
+	struct error lease_error; // source: why
+	bool leased; // source: the task that holds the hello still runs; target: the hello's handler does
+	struct task_wait gone; // target: woken when the source is gone or the move has ended
+	struct task_wait stream_came; // target: woken for each stream that arrives
+	bool peer_gone; // target: the control connection is broken
 	Holdfast__MoveKind kind;
 	struct move_steps steps;
 };
@@ -49,25 +49,29 @@ struct moves {
 	struct tls_context *tls;
 	struct move *first;
 	char boot[64];
-	char *directory;		// STATE/moves
+	char *directory; // STATE/moves
 };
 
 // moves.c
 struct move *move_find(struct moves *moves, enum move_side side, const char *group);
 struct move *move_find_id(struct moves *moves, enum move_side side, const char *id);
-struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id, const char *peer, struct error *err) MUST_CHECK;
-void move_free(struct move *move);	// unlinks; the journal stays
-int move_pause_add(struct move *move, const char *vm, struct error *err) MUST_CHECK;	// VM stays paused, whoever has it in the end
+struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id,
+	const char *peer, struct error *err) MUST_CHECK;
+void move_free(struct move *move); // unlinks; the journal stays
+int move_pause_add(struct move *move, const char *vm,
+	struct error *err) MUST_CHECK; // VM stays paused, whoever has it in the end
 // Lets the guest go on, or stay paused, and hands it back to its keeper.
-int move_resume(struct move *move, struct vm *vm, struct error *err) MUST_CHECK;	// waits
-void moves_settle_later(struct move *move);	// a source whose outcome is not known: goes on asking in the background
+int move_resume(struct move *move, struct vm *vm, struct error *err) MUST_CHECK; // waits
+void moves_settle_later(
+	struct move *move); // a source whose outcome is not known: goes on asking in the background
 // Takes the step that the table allows and writes the journal before it returns. -1: refused, or the journal could not be written (then
 // the state is as before).
 int move_advance(struct move *move, enum move_event event, struct error *err) MUST_CHECK;
-void move_end(struct move *move);	// MOVE_EV_END: the journal is deleted and the move freed
+void move_end(struct move *move); // MOVE_EV_END: the journal is deleted and the move freed
 
 void move_steps_begin(struct move_steps *steps);
-void move_steps_lap(struct move_steps *steps, const char *name);	// the time since the last lap, under this (static) name
+void move_steps_lap(
+	struct move_steps *steps, const char *name); // the time since the last lap, under this (static) name
 void move_steps_add(struct move_steps *steps, const char *name, double ms);
 
 // The target's state and steps, copied.
@@ -75,35 +79,45 @@ int move_answer_fill(Holdfast__MoveAnswer *answer, const struct move *move, stru
 
 // journal.c
 int move_journal_write(const struct move *move, struct error *err) MUST_CHECK;
-int move_journal_remove(const struct moves *moves, enum move_side side, const char *group, struct error *err) MUST_CHECK;
+int move_journal_remove(
+	const struct moves *moves, enum move_side side, const char *group, struct error *err) MUST_CHECK;
 // Reads all journals into moves with `group` NULL. A file that cannot be read is moved aside, logged, and counts as absent.
 int move_journal_load(struct moves *moves, struct error *err) MUST_CHECK;
 int move_boot_id(char boot[64], struct error *err) MUST_CHECK;
 
 // source.c, source-back.c, target.c: all with the group's mutex held, but source_prepare, source_commit, source_cancel and the target_* requests
 // (hello, stream, take, query), which take it themselves
-int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
-int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits
-int source_cancel(struct moves *moves, const char *group, struct error *err) MUST_CHECK;	// waits
-void source_drop(struct move *move);		// waits: prepared, nothing done yet: close and forget
-void source_close(struct move *move);		// waits: ends the lease and the streams
+int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call,
+	struct error *err) MUST_CHECK; // waits
+int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call,
+	struct error *err) MUST_CHECK; // waits
+int source_cancel(struct moves *moves, const char *group, struct error *err) MUST_CHECK; // waits
+void source_drop(struct move *move); // waits: prepared, nothing done yet: close and forget
+void source_close(struct move *move); // waits: ends the lease and the streams
 // Finds out what the target did, and acts on it; tries until it knows or the time is up.
-int source_settle(struct move *move, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
-int source_take_back(struct move *move, struct error *err) MUST_CHECK;	// waits
-int source_finish(struct move *move, struct error *err) MUST_CHECK;	// waits: the target runs it
+int source_settle(struct move *move, unsigned timeout_ms, struct error *err) MUST_CHECK; // waits
+int source_take_back(struct move *move, struct error *err) MUST_CHECK; // waits
+int source_finish(struct move *move, struct error *err) MUST_CHECK; // waits: the target runs it
 
-int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
-int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err) MUST_CHECK;
-int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
-int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
-int target_forward(struct move *move, struct error *err) MUST_CHECK;	// committed: run
-void target_let_go(struct move *move);		// waits: not committed: close, demote, end the QEMUs; frees the move, or leaves that to its hello
+int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello,
+	Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
+int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream,
+	struct error *err) MUST_CHECK;
+int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer,
+	struct error *err) MUST_CHECK;
+int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer,
+	struct error *err) MUST_CHECK;
+int target_forward(struct move *move, struct error *err) MUST_CHECK; // committed: run
+void target_let_go(struct
+	move *move); // waits: not committed: close, demote, end the QEMUs; frees the move, or leaves that to its hello
 
 // qemu-move.c: what a move asks of one QEMU
 int qemu_move_prepare_source(struct vm *vm, struct error *err) MUST_CHECK;
 int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err) MUST_CHECK;
-int qemu_move_send(struct vm *vm, int stream, struct error *err) MUST_CHECK;	// starts; does not wait for the end
-int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct error *err) MUST_CHECK;	// until completed, on either side
+int qemu_move_send(
+	struct vm *vm, int stream, struct error *err) MUST_CHECK; // starts; does not wait for the end
+int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop,
+	struct error *err) MUST_CHECK; // until completed, on either side
 int qemu_move_cancel(struct vm *vm, struct error *err) MUST_CHECK;
 
 #endif

@@ -20,7 +20,8 @@ static const char *side_name(enum move_side side)
 	return side == MOVE_SOURCE ? "source" : "target";
 }
 
-static int journal_path(const struct moves *moves, enum move_side side, const char *group, char *path, size_t size, struct error *err)
+static int journal_path(const struct moves *moves, enum move_side side, const char *group, char *path,
+	size_t size, struct error *err)
 {
 	int length = snprintf(path, size, "%s/%s.%s.json", moves->directory, group, side_name(side));
 
@@ -57,7 +58,8 @@ int move_journal_write(const struct move *move, struct error *err)
 	journal.n_paused = move->paused_count;
 	cleanup_free char *text = proto_to_json_text(&journal.base);
 	if (!text)
-		return error_set(err, ERROR_NO_SPACE, "no memory for the journal of group %s", move->group_name);
+		return error_set(
+			err, ERROR_NO_SPACE, "no memory for the journal of group %s", move->group_name);
 	if (journal_path(move->moves, move->side, move->group_name, path, sizeof(path), err) < 0)
 		return -1;
 	return file_write_atomic(path, text, strlen(text), 0600, err);
@@ -97,7 +99,8 @@ static struct move *journal_read(struct moves *moves, const char *path, struct e
 		move->boot = strdup(journal->boot);
 		for (size_t i = 0; i < journal->n_paused; i++) {
 			if (move_pause_add(move, journal->paused[i], err) < 0)
-				log_error("group=%s a paused VM may go on: %s", move->group_name, err ? err->message : "");
+				log_error("group=%s a paused VM may go on: %s", move->group_name,
+					err ? err->message : "");
 		}
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
@@ -117,7 +120,8 @@ int move_journal_load(struct moves *moves, struct error *err)
 
 		if (length < 6 || strcmp(entry->d_name + length - 5, ".json") != 0)
 			continue;
-		if (snprintf(path, sizeof(path), "%s/%s", moves->directory, entry->d_name) >= (int)sizeof(path))
+		if (snprintf(path, sizeof(path), "%s/%s", moves->directory, entry->d_name) >=
+			(int)sizeof(path))
 			continue;
 		if (journal_read(moves, path, &bad))
 			continue;

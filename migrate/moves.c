@@ -3,6 +3,7 @@
 // hypervisord, and answers the requests. What a state does is in source.c, source-back.c and target.c.
 #include "migrate/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/cleanup.h"
@@ -30,15 +31,18 @@ struct move *move_find_id(struct moves *moves, enum move_side side, const char *
 	return NULL;
 }
 
-struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id, const char *peer, struct error *err)
+struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id,
+	const char *peer, struct error *err)
 {
 	struct move *move;
 
 	if (move_find(moves, side, group)) {
-		error_set(err, ERROR_BUSY, "group %s is being moved already; see `holdfast group show %s`", group, group);
+		error_set(err, ERROR_BUSY, "group %s is being moved already; see `holdfast group show %s`",
+			group, group);
 		return NULL;
 	}
-	if (strlen(group) >= sizeof(move->group_name) || strlen(id) != MOVE_ID_BYTES - 1 || strlen(peer) >= sizeof(move->peer)) {
+	if (strlen(group) >= sizeof(move->group_name) || strlen(id) != MOVE_ID_BYTES - 1 ||
+		strlen(peer) >= sizeof(move->peer)) {
 		error_set(err, ERROR_PROTOCOL, "a move with a name or id of a wrong length");
 		return NULL;
 	}
@@ -49,9 +53,9 @@ struct move *move_new(struct moves *moves, enum move_side side, const char *grou
 	}
 	move->moves = moves;
 	move->side = side;
-	strcpy(move->group_name, group);
-	strcpy(move->id, id);
-	strcpy(move->peer, peer);
+	snprintf(move->group_name, sizeof(move->group_name), "%s", group);
+	snprintf(move->id, sizeof(move->id), "%s", id);
+	snprintf(move->peer, sizeof(move->peer), "%s", peer);
 	move->next = moves->first;
 	moves->first = move;
 	return move;
@@ -115,15 +119,18 @@ int move_advance(struct move *move, enum move_event event, struct error *err)
 	int next = move_state_next(move->side, before, event);
 
 	if (next < 0)
-		return error_set(err, ERROR_FAILED, "the move of group %s is in state %s, which %s does not lead on from", move->group_name,
-			move_state_name(before), move_event_name(event));
+		return error_set(err, ERROR_FAILED,
+			"the move of group %s is in state %s, which %s does not lead on from",
+			move->group_name, move_state_name(before), move_event_name(event));
 	move->state = next;
 	if (move_state_journaled(move->side, next) && move_journal_write(move, err) < 0) {
 		move->state = before;
-		return error_prefix(err, "cannot write the journal of the move of group %s", move->group_name);
+		return error_prefix(
+			err, "cannot write the journal of the move of group %s", move->group_name);
 	}
-	log_info("group=%s move=%s %s: %s -> %s", move->group_name, move->id, move->side == MOVE_SOURCE ? "source" : "target",
-		move_state_name(before), move_state_name(next));
+	log_info("group=%s move=%s %s: %s -> %s", move->group_name, move->id,
+		move->side == MOVE_SOURCE ? "source" : "target", move_state_name(before),
+		move_state_name(next));
 	return 0;
 }
 
@@ -132,7 +139,8 @@ void move_end(struct move *move)
 	struct error err = ERROR_INIT;
 
 	if (move_journal_remove(move->moves, move->side, move->group_name, &err) < 0)
-		log_warning("group=%s the journal of a finished move stays: %s", move->group_name, err.message);
+		log_warning(
+			"group=%s the journal of a finished move stays: %s", move->group_name, err.message);
 	move_free(move);
 }
 
@@ -171,14 +179,17 @@ static void settle_task(void *data)
 	for (;;) {
 		struct error err = ERROR_INIT;
 
-		if (task_pause(SETTLE_RETRY_MS, &err) < 0 || task_lock(group_mutex(group), SETTLE_LOCK_MS, &err) < 0)
+		if (task_pause(SETTLE_RETRY_MS, &err) < 0 ||
+			task_lock(group_mutex(group), SETTLE_LOCK_MS, &err) < 0)
 			return;
 		struct move *move = move_find(moves, MOVE_SOURCE, group_name(group));
-		bool open = move && move->state == MOVE_RELEASED && source_settle(move, MOVE_CALL_TIMEOUT_MS, &err) < 0;
+		bool open = move && move->state == MOVE_RELEASED &&
+			source_settle(move, MOVE_CALL_TIMEOUT_MS, &err) < 0;
 		task_unlock(group_mutex(group));
 		if (!open)
 			return;
-		log_warning("group=%s the outcome of its move is not known yet: %s", group_name(group), err.message);
+		log_warning("group=%s the outcome of its move is not known yet: %s", group_name(group),
+			err.message);
 	}
 }
 
@@ -187,7 +198,8 @@ void moves_settle_later(struct move *move)
 	struct error err = ERROR_INIT;
 
 	if (!task_start(move->moves->hv->loop, "settle-move", settle_task, move->group, &err))
-		log_error("group=%s cannot go on asking for the outcome of its move: %s", move->group_name, err.message);
+		log_error("group=%s cannot go on asking for the outcome of its move: %s", move->group_name,
+			err.message);
 }
 
 static void recover_source(struct move *move)
@@ -213,7 +225,8 @@ static void recover_source(struct move *move)
 		return;
 	}
 	if (done < 0)
-		log_error("group=%s a move that was interrupted could not be ended: %s", move->group_name, err.message);
+		log_error("group=%s a move that was interrupted could not be ended: %s", move->group_name,
+			err.message);
 }
 
 static void recover_target(struct move *move)
@@ -224,7 +237,8 @@ static void recover_target(struct move *move)
 		return;
 	if (move->state == MOVE_COMMITTED) {
 		if (target_forward(move, &err) < 0)
-			log_error("group=%s a committed move could not be carried on: %s", move->group_name, err.message);
+			log_error("group=%s a committed move could not be carried on: %s", move->group_name,
+				err.message);
 		return;
 	}
 	target_let_go(move);
@@ -241,7 +255,8 @@ int moves_recover(struct moves *moves, struct error *err)
 		move->group = group_find(moves->hv, move->group_name);
 		if (!this_boot) {
 			// The guests of that boot are gone. A target's commit is remembered until the source has asked.
-			if (move->side == MOVE_TARGET && (move->state == MOVE_COMMITTED || move->state == MOVE_RUNNING))
+			if (move->side == MOVE_TARGET &&
+				(move->state == MOVE_COMMITTED || move->state == MOVE_RUNNING))
 				continue;
 			move_end(move);
 		} else if (!move->group) {
@@ -260,7 +275,8 @@ int moves_recover(struct moves *moves, struct error *err)
 
 static void drop_uncommitted(struct move *target)
 {
-	if (target && target->group && target->state != MOVE_RUNNING && target->state != MOVE_COMMITTED && target->state != MOVE_ABORTED)
+	if (target && target->group && target->state != MOVE_RUNNING && target->state != MOVE_COMMITTED &&
+		target->state != MOVE_ABORTED)
 		target_let_go(target);
 }
 
@@ -299,7 +315,8 @@ static int before_stop(void *data, const char *group, unsigned timeout_ms, struc
 	if (source && (source->state == MOVE_PREPARED || source->state == MOVE_PREPARING))
 		source_drop(source);
 	else if (source && source->state == MOVE_RELEASED && source_settle(source, timeout_ms / 2, err) < 0) {
-		log_warning("group=%s stopped while the outcome of its move is not known: %s", group, err ? err->message : "");
+		log_warning("group=%s stopped while the outcome of its move is not known: %s", group,
+			err ? err->message : "");
 		error_clear(err);
 		if (move_advance(source, MOVE_EV_PEER_LOST, err) < 0)
 			return -1;
@@ -314,9 +331,11 @@ static bool holds(void *data, const char *group)
 	struct move *source = move_find(moves, MOVE_SOURCE, group);
 	struct move *target = move_find(moves, MOVE_TARGET, group);
 
-	if (source && source->state != MOVE_PREPARING && source->state != MOVE_PREPARED && source->state != MOVE_QUIESCE)
+	if (source && source->state != MOVE_PREPARING && source->state != MOVE_PREPARED &&
+		source->state != MOVE_QUIESCE)
 		return true;
-	return target && target->group && target->state != MOVE_COMMITTED && target->state != MOVE_RUNNING && target->state != MOVE_ABORTED;
+	return target && target->group && target->state != MOVE_COMMITTED && target->state != MOVE_RUNNING &&
+		target->state != MOVE_ABORTED;
 }
 
 static bool may_not_exit(void *data)
@@ -326,14 +345,15 @@ static bool may_not_exit(void *data)
 	for (struct move *move = moves->first; move; move = move->next) {
 		if (!move->group)
 			continue;
-		if (move->state == MOVE_QUIESCE || move->state == MOVE_RELEASED || move->state == MOVE_BACK || move->state == MOVE_TAKING
-			|| move->state == MOVE_COMMITTED)
+		if (move->state == MOVE_QUIESCE || move->state == MOVE_RELEASED || move->state == MOVE_BACK ||
+			move->state == MOVE_TAKING || move->state == MOVE_COMMITTED)
 			return true;
 	}
 	return false;
 }
 
-struct moves *moves_open(struct hypervisor *hv, struct tls_context *tls, const char *state_directory, struct error *err)
+struct moves *moves_open(
+	struct hypervisor *hv, struct tls_context *tls, const char *state_directory, struct error *err)
 {
 	struct moves *moves = calloc(1, sizeof(*moves));
 

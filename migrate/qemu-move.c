@@ -17,9 +17,11 @@ static json_t *capability(const char *name)
 
 static int set_capabilities(struct vm *vm, struct error *err)
 {
-	json_t *arguments = json_pack("{s:[o, o]}", "capabilities", capability("late-block-activate"), capability("events"));
+	json_t *arguments = json_pack(
+		"{s:[o, o]}", "capabilities", capability("late-block-activate"), capability("events"));
 
-	return qmp_command(vm_qmp(vm), "migrate-set-capabilities", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
+	return qmp_command(
+		vm_qmp(vm), "migrate-set-capabilities", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
 }
 
 int qemu_move_prepare_source(struct vm *vm, struct error *err)
@@ -27,7 +29,8 @@ int qemu_move_prepare_source(struct vm *vm, struct error *err)
 	if (set_capabilities(vm, err) < 0)
 		return -1;
 	// The guest is stopped before the stream starts: nothing is gained by a limit.
-	json_t *parameters = json_pack("{s:I, s:I}", "max-bandwidth", (json_int_t)10 << 30, "downtime-limit", (json_int_t)2000000);
+	json_t *parameters = json_pack(
+		"{s:I, s:I}", "max-bandwidth", (json_int_t)10 << 30, "downtime-limit", (json_int_t)2000000);
 	return qmp_command(vm_qmp(vm), "migrate-set-parameters", parameters, MOVE_CALL_TIMEOUT_MS, NULL, err);
 }
 
@@ -45,7 +48,8 @@ int qemu_move_send(struct vm *vm, int stream, struct error *err)
 {
 	if (qmp_get_fd(vm_qmp(vm), stream, STREAM_NAME, err) < 0)
 		return -1;
-	return qmp_command(vm_qmp(vm), "migrate", json_pack("{s:s}", "uri", "fd:" STREAM_NAME), MOVE_CALL_TIMEOUT_MS, NULL, err);
+	return qmp_command(vm_qmp(vm), "migrate", json_pack("{s:s}", "uri", "fd:" STREAM_NAME),
+		MOVE_CALL_TIMEOUT_MS, NULL, err);
 }
 
 // 1: completed, 0: still going on, -1: failed.
@@ -62,7 +66,8 @@ static int migration_state(struct vm *vm, struct error *err)
 	if (status && strcmp(status, "completed") == 0)
 		verdict = 1;
 	else if (status && (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0))
-		verdict = error_set(err, ERROR_FAILED, "QEMU says that the transfer of VM %s's memory has %s", vm_name(vm), status);
+		verdict = error_set(err, ERROR_FAILED, "QEMU says that the transfer of VM %s's memory has %s",
+			vm_name(vm), status);
 	json_decref(answer);
 	return verdict;
 }
@@ -79,7 +84,9 @@ int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct
 		if (stop && *stop)
 			return error_set(err, ERROR_CANCELLED, "the other node has gone away");
 		if (loop_now_ms() >= deadline)
-			return error_set(err, ERROR_TIMEOUT, "the memory of VM %s was not transferred within %u ms", vm_name(vm), timeout_ms);
+			return error_set(err, ERROR_TIMEOUT,
+				"the memory of VM %s was not transferred within %u ms", vm_name(vm),
+				timeout_ms);
 		if (task_pause(POLL_MS, err) < 0)
 			return -1;
 	}
@@ -98,13 +105,14 @@ int qemu_move_cancel(struct vm *vm, struct error *err)
 		if (qmp_command(vm_qmp(vm), "query-migrate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, err) < 0)
 			return -1;
 		const char *status = json_string_value(json_object_get(answer, "status"));
-		bool over = !status || strcmp(status, "none") == 0 || strcmp(status, "cancelled") == 0 || strcmp(status, "failed") == 0
-			|| strcmp(status, "completed") == 0;
+		bool over = !status || strcmp(status, "none") == 0 || strcmp(status, "cancelled") == 0 ||
+			strcmp(status, "failed") == 0 || strcmp(status, "completed") == 0;
 		json_decref(answer);
 		if (over)
 			return 0;
 		if (loop_now_ms() >= deadline)
-			return error_set(err, ERROR_TIMEOUT, "QEMU does not end the transfer of VM %s's memory", vm_name(vm));
+			return error_set(err, ERROR_TIMEOUT,
+				"QEMU does not end the transfer of VM %s's memory", vm_name(vm));
 		if (task_pause(POLL_MS, err) < 0)
 			return -1;
 	}

@@ -16,7 +16,8 @@ static int ask(struct move *move, enum move_state *state, struct error *err)
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__MoveStep step = HOLDFAST__MOVE_STEP__INIT;
 	Holdfast__Reply *reply = NULL;
-	struct rpc_client *client = rpc_connect_tls(move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
+	struct rpc_client *client = rpc_connect_tls(
+		move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
 
 	if (!client)
 		return -1;
@@ -28,10 +29,13 @@ static int ask(struct move *move, enum move_state *state, struct error *err)
 	rpc_client_free(client);
 	if (result < 0)
 		return -1;
-	*state = reply->body_case == HOLDFAST__REPLY__BODY_MOVE_ANSWER ? move_state_parse(reply->move_answer->state) : MOVE_NONE;
+	*state = reply->body_case == HOLDFAST__REPLY__BODY_MOVE_ANSWER
+		? move_state_parse(reply->move_answer->state)
+		: MOVE_NONE;
 	holdfast__reply__free_unpacked(reply, NULL);
 	if (*state != MOVE_RUNNING && *state != MOVE_ABORTED && *state != MOVE_LOST)
-		return error_set(err, ERROR_PROTOCOL, "node %s gave an answer that makes no sense", move->peer);
+		return error_set(
+			err, ERROR_PROTOCOL, "node %s gave an answer that makes no sense", move->peer);
 	return 0;
 }
 
@@ -60,7 +64,8 @@ static int promote_again(struct move *move, struct error *err)
 
 	// The target may still be closing its side.
 	while (storage_promote(hv->storage, group_spec(move->group)->group, &promote, err) < 0) {
-		log_warning("group=%s cannot be taken back yet: %s", move->group_name, err ? err->message : "");
+		log_warning(
+			"group=%s cannot be taken back yet: %s", move->group_name, err ? err->message : "");
 		if (loop_now_ms() >= deadline || task_pause(RETRY_MS, err) < 0)
 			return -1;
 		error_clear(err);
@@ -91,14 +96,19 @@ int source_take_back(struct move *move, struct error *err)
 		if (result == 0 && guest_back(move, vm, &why) == 0)
 			continue;
 		// A guest that cannot go on is started again from its disks: by the keeper here, or by Pacemaker if the disks are not to be had.
-		log_error("vm=%s does not go on after a move that failed, and is started again: %s", vm_name(vm), result == 0 ? why.message : err ? err->message : "");
+		log_error("vm=%s does not go on after a move that failed, and is started again: %s",
+			vm_name(vm),
+			result == 0   ? why.message
+				: err ? err->message
+				      : "");
 		if (vm_end(vm, END_MS, &why) < 0)
 			log_error("vm=%s %s", vm_name(vm), why.message);
 		vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
 	}
 	if (result < 0)
 		group_set_offline(group, move->generation);
-	host_event(move->moves->hv, "move-failed", move->group_name, NULL, 0, 0, NULL, 0, "the move to %s failed; the group %s", move->peer,
+	host_event(move->moves->hv, "move-failed", move->group_name, NULL, 0, 0, NULL, 0,
+		"the move to %s failed; the group %s", move->peer,
 		result == 0 ? "runs on here" : "could not get its disks back and waits for a restart");
 	move_end(move);
 	return result;
@@ -117,7 +127,8 @@ static void forget(struct move *move)
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_FORGET;
 	request.move_forget = &step;
 	if (rpc_client_do(move->control, &request, MOVE_CALL_TIMEOUT_MS, &err) < 0)
-		log_info("group=%s the target keeps its record of the move: %s", move->group_name, err.message);
+		log_info("group=%s the target keeps its record of the move: %s", move->group_name,
+			err.message);
 }
 
 int source_finish(struct move *move, struct error *err)

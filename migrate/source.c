@@ -34,7 +34,8 @@ static bool moves_along(const struct vm *vm)
 {
 	Holdfast__VmState state = vm_state(vm);
 
-	return state == HOLDFAST__VM_STATE__VM_RUNNING || state == HOLDFAST__VM_STATE__VM_PAUSED || state == HOLDFAST__VM_STATE__VM_MOVING_OUT;
+	return state == HOLDFAST__VM_STATE__VM_RUNNING || state == HOLDFAST__VM_STATE__VM_PAUSED ||
+		state == HOLDFAST__VM_STATE__VM_MOVING_OUT;
 }
 
 // ---- prepare
@@ -64,7 +65,8 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 	if (!hello->volume_bytes || !hello->moving)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
 	for (size_t i = 0; i < spec->group->n_volumes; i++) {
-		if (storage_volume_bytes(move->moves->hv->storage, spec->group, spec->group->volumes[i]->index, &hello->volume_bytes[i], err) < 0)
+		if (storage_volume_bytes(move->moves->hv->storage, spec->group,
+			    spec->group->volumes[i]->index, &hello->volume_bytes[i], err) < 0)
 			return -1;
 	}
 	hello->n_volume_bytes = spec->group->n_volumes;
@@ -91,8 +93,9 @@ static void lease_task(void *data)
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_HELLO;
 	request.move_hello = &hello;
 	request.timeout_ms = LEASE_MS;
-	if (hello_fill(move, &hello, &move->lease_error) == 0
-		&& rpc_client_call(move->control, &request, LEASE_MS, on_lease_partial, move, &reply, &move->lease_error) == 0)
+	if (hello_fill(move, &hello, &move->lease_error) == 0 &&
+		rpc_client_call(move->control, &request, LEASE_MS, on_lease_partial, move, &reply,
+			&move->lease_error) == 0)
 		holdfast__reply__free_unpacked(reply, NULL);
 	free(hello.volume_bytes);
 	free(hello.moving);
@@ -105,7 +108,8 @@ static int open_stream(struct move *move, size_t i, struct error *err)
 {
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__MoveStream stream = HOLDFAST__MOVE_STREAM__INIT;
-	struct rpc_client *client = rpc_connect_tls(move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
+	struct rpc_client *client = rpc_connect_tls(
+		move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
 
 	if (!client)
 		return -1;
@@ -122,7 +126,8 @@ static int open_stream(struct move *move, size_t i, struct error *err)
 
 static int prepare_peer(struct move *move, struct error *err)
 {
-	move->control = rpc_connect_tls(move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
+	move->control = rpc_connect_tls(
+		move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
 	if (!move->control)
 		return -1;
 	move->leased = true;
@@ -170,12 +175,15 @@ void source_close(struct move *move)
 }
 
 // With the group's mutex held.
-static struct move *prepare(struct moves *moves, struct group *group, const Holdfast__MovePrepare *request, struct error *err)
+static struct move *prepare(
+	struct moves *moves, struct group *group, const Holdfast__MovePrepare *request, struct error *err)
 {
 	char id[MOVE_ID_BYTES], reason[256];
 
 	if (!moves->tls) {
-		error_set(err, ERROR_FAILED, "this machine is in no cluster: there is nowhere to move group %s to", request->spec->group->name);
+		error_set(err, ERROR_FAILED,
+			"this machine is in no cluster: there is nowhere to move group %s to",
+			request->spec->group->name);
 		return NULL;
 	}
 	if (group_health(group, reason, sizeof(reason)) != GROUP_HEALTH_RUNNING) {
@@ -199,12 +207,14 @@ static struct move *prepare(struct moves *moves, struct group *group, const Hold
 	for (size_t i = 0; i < group_vm_count(group); i++) {
 		struct vm *vm = group_vm(group, i);
 		move->streams[i] = -1;
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED && move_pause_add(move, vm_name(vm), err) < 0) {
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED &&
+			move_pause_add(move, vm_name(vm), err) < 0) {
 			move_free(move);
 			return NULL;
 		}
 	}
-	if (move_advance(move, MOVE_EV_PREPARE, err) == 0 && prepare_peer(move, err) == 0 && move_advance(move, MOVE_EV_READY, err) == 0)
+	if (move_advance(move, MOVE_EV_PREPARE, err) == 0 && prepare_peer(move, err) == 0 &&
+		move_advance(move, MOVE_EV_READY, err) == 0)
 		return move;
 	error_prefix(err, "node %s cannot take group %s", request->target, group_name(group));
 	source_drop(move);
@@ -220,7 +230,8 @@ static struct group *find_group(struct moves *moves, const char *name, struct er
 	return group;
 }
 
-int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err)
+int source_prepare(
+	struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err)
 {
 	if (!request->spec || !request->spec->group || !*request->target || !*request->address)
 		return error_set(err, ERROR_USAGE, "a move needs a group, a target and its address");
@@ -249,7 +260,9 @@ int source_cancel(struct moves *moves, const char *name, struct error *err)
 	if (move && move->state == MOVE_PREPARED)
 		source_drop(move);
 	else if (move)
-		result = error_set(err, ERROR_BUSY, "the move of group %s can no longer be cancelled: it is in state %s", name, move_state_name(move->state));
+		result = error_set(err, ERROR_BUSY,
+			"the move of group %s can no longer be cancelled: it is in state %s", name,
+			move_state_name(move->state));
 	task_unlock(group_mutex(group));
 	return result;
 }
@@ -262,7 +275,9 @@ static int quiesce(struct move *move, struct error *err)
 
 	for (size_t i = 0; i < vms; i++) {
 		struct vm *vm = group_vm(move->group, i);
-		if (move->streams[i] >= 0 && (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0 || qemu_move_prepare_source(vm, err) < 0))
+		if (move->streams[i] >= 0 &&
+			(vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0 ||
+				qemu_move_prepare_source(vm, err) < 0))
 			return -1;
 	}
 	move_steps_begin(&move->steps);
@@ -326,8 +341,10 @@ static int let_take(struct move *move, struct error *err)
 	if (rpc_client_call(move->control, &request, TAKE_MS, NULL, NULL, &reply, err) < 0)
 		return -1;
 	int result = 0;
-	if (reply->body_case != HOLDFAST__REPLY__BODY_MOVE_ANSWER || strcmp(reply->move_answer->state, move_state_name(MOVE_RUNNING)) != 0)
-		result = error_set(err, ERROR_PROTOCOL, "node %s gave an answer that makes no sense", move->peer);
+	if (reply->body_case != HOLDFAST__REPLY__BODY_MOVE_ANSWER ||
+		strcmp(reply->move_answer->state, move_state_name(MOVE_RUNNING)) != 0)
+		result = error_set(
+			err, ERROR_PROTOCOL, "node %s gave an answer that makes no sense", move->peer);
 	for (size_t i = 0; result == 0 && i < reply->move_answer->n_steps; i++) {
 		const Holdfast__Step *theirs = reply->move_answer->steps[i];
 		static const char *const known[] = { "promote", "open", "memory", "commit", "run" };
@@ -350,8 +367,9 @@ static void report(struct move *move, double begin_ms, double pause_begin_ms)
 
 	for (size_t i = 0; i < move->steps.count; i++)
 		steps[i] = &move->steps.step[i];
-	host_event(move->moves->hv, "move", move->group_name, NULL, now - begin_ms, now - pause_begin_ms, steps, move->steps.count,
-		"quick move from %s to %s", move->moves->hv->config.node, move->peer);
+	host_event(move->moves->hv, "move", move->group_name, NULL, now - begin_ms, now - pause_begin_ms,
+		steps, move->steps.count, "quick move from %s to %s", move->moves->hv->config.node,
+		move->peer);
 }
 
 // With the group's mutex held and the move prepared.
@@ -387,16 +405,20 @@ static int commit(struct move *move, double begin_ms, struct error *err)
 	source_close(move);
 	if (source_settle(move, MOVE_BOUND_MS, &open) < 0) {
 		moves_settle_later(move);
-		return error_set(err, ERROR_UNREACHABLE, "node %s does not say whether it runs group %s (%s); it is asked on and on", peer, group, open.message);
+		return error_set(err, ERROR_UNREACHABLE,
+			"node %s does not say whether it runs group %s (%s); it is asked on and on", peer,
+			group, open.message);
 	}
-	if (!move_find(moves, MOVE_SOURCE, group) && group_health(group_find(moves->hv, group), NULL, 0) == GROUP_HEALTH_RUNNING) {
+	if (!move_find(moves, MOVE_SOURCE, group) &&
+		group_health(group_find(moves->hv, group), NULL, 0) == GROUP_HEALTH_RUNNING) {
 		error_copy(err, &why);
 		return error_prefix(err, "group %s runs on here", group);
 	}
 	return 0;
 }
 
-int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call, struct error *err)
+int source_commit(
+	struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call, struct error *err)
 {
 	double begin_ms = loop_now_ms();
 	struct group *group = find_group(moves, request->group, err);
@@ -404,15 +426,17 @@ int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, stru
 	if (!group || task_lock(group_mutex(group), LOCK_MS, err) < 0)
 		return -1;
 	struct move *move = move_find(moves, MOVE_SOURCE, request->group);
-	if (move && move->state == MOVE_PREPARED && (strcmp(move->peer, request->target) != 0 || !move->leased)) {
+	if (move && move->state == MOVE_PREPARED &&
+		(strcmp(move->peer, request->target) != 0 || !move->leased)) {
 		source_drop(move);
 		move = NULL;
 	}
 	int result = -1;
 	if (move && move->state != MOVE_PREPARED) {
-		error_set(err, ERROR_BUSY, "the last move of group %s has not ended: it is in state %s", request->group, move_state_name(move->state));
+		error_set(err, ERROR_BUSY, "the last move of group %s has not ended: it is in state %s",
+			request->group, move_state_name(move->state));
 	} else {
-		if (!move) {	// Pacemaker moves by itself: nothing is prepared
+		if (!move) { // Pacemaker moves by itself: nothing is prepared
 			Holdfast__MovePrepare prepare_request = HOLDFAST__MOVE_PREPARE__INIT;
 			prepare_request.spec = request->spec;
 			prepare_request.target = request->target;

@@ -52,12 +52,15 @@ void target_let_go(struct move *move)
 static int check_versions(const Holdfast__MoveHello *hello, struct error *err)
 {
 	if (hello->protocol != MOVE_PROTOCOL)
-		return error_set(err, ERROR_PROTOCOL, "this node moves with protocol %u (Holdfast %s), node %s with %u (Holdfast %s): upgrade the older one",
+		return error_set(err, ERROR_PROTOCOL,
+			"this node moves with protocol %u (Holdfast %s), node %s with %u (Holdfast %s): "
+			"upgrade the older one",
 			MOVE_PROTOCOL, PACKAGE_VERSION, hello->source, hello->protocol, hello->version);
 	if (!hello->spec || !hello->spec->group)
 		return error_set(err, ERROR_PROTOCOL, "a move without a definition");
 	if (hello->n_volume_bytes != hello->spec->group->n_volumes)
-		return error_set(err, ERROR_PROTOCOL, "a move of %zu volumes with %zu sizes", hello->spec->group->n_volumes, hello->n_volume_bytes);
+		return error_set(err, ERROR_PROTOCOL, "a move of %zu volumes with %zu sizes",
+			hello->spec->group->n_volumes, hello->n_volume_bytes);
 	return 0;
 }
 
@@ -67,11 +70,13 @@ static int check_volumes(struct move *move, const Holdfast__MoveHello *hello, st
 
 	for (size_t i = 0; i < group->n_volumes; i++) {
 		uint64_t bytes;
-		if (storage_volume_bytes(move->moves->hv->storage, group, group->volumes[i]->index, &bytes, err) < 0)
+		if (storage_volume_bytes(
+			    move->moves->hv->storage, group, group->volumes[i]->index, &bytes, err) < 0)
 			return -1;
 		if (bytes != hello->volume_bytes[i])
-			return error_set(err, ERROR_FAILED, "volume %s has %" PRIu64 " bytes here and %" PRIu64 " on node %s", group->volumes[i]->name, bytes,
-				hello->volume_bytes[i], hello->source);
+			return error_set(err, ERROR_FAILED,
+				"volume %s has %" PRIu64 " bytes here and %" PRIu64 " on node %s",
+				group->volumes[i]->name, bytes, hello->volume_bytes[i], hello->source);
 	}
 	return 0;
 }
@@ -166,14 +171,16 @@ static void hold(struct move *move, struct rpc_call *call)
 	rpc_call_on_gone(call, NULL, NULL);
 }
 
-int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello, Holdfast__MoveAnswer *answer, struct error *err)
+int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello,
+	Holdfast__MoveAnswer *answer, struct error *err)
 {
 	if (check_versions(hello, err) < 0)
 		return -1;
 	struct move *stale = move_find(moves, MOVE_TARGET, hello->spec->group->name);
 	if (stale && !stale->leased && (!stale->group || stale->state == MOVE_RUNNING))
 		move_end(stale);
-	struct move *move = move_new(moves, MOVE_TARGET, hello->spec->group->name, hello->id, hello->source, err);
+	struct move *move =
+		move_new(moves, MOVE_TARGET, hello->spec->group->name, hello->id, hello->source, err);
 	if (!move)
 		return -1;
 	move->leased = true;
@@ -188,7 +195,7 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 	struct group *group = move->group;
 	answer->id = strdup(hello->id);
 	if (move->state == MOVE_RUNNING || move->state == MOVE_COMMITTED) {
-		answer->state = strdup(move_state_name(move->state));	// the record stays until move_forget
+		answer->state = strdup(move_state_name(move->state)); // the record stays until move_forget
 	} else {
 		answer->state = strdup(move_state_name(MOVE_ABORTED));
 		if (move->state == MOVE_ABORTED)
@@ -203,7 +210,8 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 
 // ---- stream, take
 
-int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
+int target_stream(
+	struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
 {
 	struct move *move = move_find_id(moves, MOVE_TARGET, stream->id);
 
@@ -216,7 +224,8 @@ int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__Mo
 		if (strcmp(vm_name(vm), stream->vm) != 0)
 			continue;
 		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || move->streams[i] >= 0)
-			return error_set(err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
+			return error_set(
+				err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
 		if (rpc_call_hijack(call, &fd, err) < 0)
 			return -1;
 		// Everything may have changed while that waited.
@@ -240,8 +249,10 @@ int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__Mo
 static int await_streams(struct move *move, struct error *err)
 {
 	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		while (vm_state(group_vm(move->group, i)) == HOLDFAST__VM_STATE__VM_MOVING_IN && move->streams[i] != STREAM_WITH_QEMU) {
-			if (task_wait(&move->stream_came, STREAM_WAIT_MS, "the stream of a VM's memory", err) < 0)
+		while (vm_state(group_vm(move->group, i)) == HOLDFAST__VM_STATE__VM_MOVING_IN &&
+			move->streams[i] != STREAM_WITH_QEMU) {
+			if (task_wait(&move->stream_came, STREAM_WAIT_MS, "the stream of a VM's memory",
+				    err) < 0)
 				return -1;
 		}
 	}
@@ -267,7 +278,8 @@ static int acquire(struct move *move, struct error *err)
 	move_steps_lap(&move->steps, "open");
 	for (size_t i = 0; i < group_vm_count(move->group); i++) {
 		struct vm *vm = group_vm(move->group, i);
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN && qemu_move_await(vm, LOAD_MS, &move->peer_gone, err) < 0)
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN &&
+			qemu_move_await(vm, LOAD_MS, &move->peer_gone, err) < 0)
 			return -1;
 	}
 	move_steps_lap(&move->steps, "memory");
@@ -285,7 +297,8 @@ int target_forward(struct move *move, struct error *err)
 		if (move_resume(move, vm, err) == 0)
 			continue;
 		// Only forward: a guest that cannot go on is started again from its disks, here.
-		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm), err ? err->message : "");
+		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm),
+			err ? err->message : "");
 		error_clear(err);
 		if (vm_end(vm, END_MS, err) < 0)
 			return -1;
@@ -296,7 +309,8 @@ int target_forward(struct move *move, struct error *err)
 	return move_advance(move, MOVE_EV_RUN, err);
 }
 
-int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
+int target_take(
+	struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
 {
 	struct move *move = move_find_id(moves, MOVE_TARGET, step->id);
 
@@ -329,7 +343,8 @@ int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__M
 
 // ---- query
 
-int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
+int target_query(
+	struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer, struct error *err)
 {
 	struct move *move = move_find_id(moves, MOVE_TARGET, step->id);
 	const char *state = move_state_name(MOVE_ABORTED);

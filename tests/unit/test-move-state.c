@@ -44,11 +44,13 @@ static void only_listed_pairs_are_allowed(void **state)
 			for (int event = 0; event < MOVE_EVENTS; event++) {
 				int want = -1;
 				for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-					if ((int)allowed[i].side == side && (int)allowed[i].from == from && (int)allowed[i].event == event)
+					if ((int)allowed[i].side == side && (int)allowed[i].from == from &&
+						(int)allowed[i].event == event)
 						want = allowed[i].to;
 				}
 				if (move_state_next(side, from, event) != want)
-					fail_msg("side %d, %s, %s: %d instead of %d", side, move_state_name(from), move_event_name(event),
+					fail_msg("side %d, %s, %s: %d instead of %d", side,
+						move_state_name(from), move_event_name(event),
 						move_state_next(side, from, event), want);
 			}
 		}

@@ -5,7 +5,8 @@
 //   /run/holdfast/groups/GROUP/spec.json     the definition that the group runs with (GroupSpec)
 //   /run/holdfast/groups/GROUP/wanted        "started|stopped GENERATION", what Pacemaker wants here
 //   /run/holdfast/groups/GROUP/lock          flock: held while wanted changes and while a guest is started
-//   /run/holdfast/vms/VM/guest.json          pid, its start time, uid, group, phase
+//   /run/holdfast/vms/VM/guest.json          pid, its start time, uid, group, phase, restarts
+//   /run/holdfast/vms/VM/qemu.log            what its QEMU said on stderr
 //   /run/holdfast/vms/VM/qmp.sock            QMP for hypervisord;  agent.sock: QMP for the agent
 //   /run/holdfast/vms/VM/console.sock        the console's byte stream;  console.log: what it printed last
 #ifndef HYPERVISOR_RUNDIR_H
@@ -19,14 +20,30 @@
 
 enum wanted { WANTED_UNKNOWN, WANTED_STOPPED, WANTED_STARTED };
 
+#define RUNDIR_RESTARTS 16	// the largest restart limit
+
 struct rundir_guest {
 	char vm[64], group[64];
 	pid_t pid;
 	uint64_t start_time;		// field 22 of /proc/PID/stat: pid + start time name a process for ever
 	uid_t uid;
-	char phase[24];			// "spawned" (never ran), "incoming", "running", "leaving" (a move has released it), "stopping"
+	char phase[24];			// RUNDIR_PHASE_...
 	double cold_boot_ms;		// CLOCK_BOOTTIME ms of the guest's last cold boot or restore
+	unsigned restart_count;		// in place; the times of the last ones, CLOCK_BOOTTIME ms
+	double restart_ms[RUNDIR_RESTARTS];
 };
+
+// With a process (pid > 0):
+#define RUNDIR_PHASE_SPAWNED "spawned"		// never ran
+#define RUNDIR_PHASE_INCOMING "incoming"	// never ran; memory of a save or a move goes in
+#define RUNDIR_PHASE_RUNNING "running"		// has run; it may be paused
+#define RUNDIR_PHASE_SAVING "saving"		// as running, but a saved state may be complete when it is gone
+#define RUNDIR_PHASE_LEAVING "leaving"		// a move has released its disks: only the move may continue it
+#define RUNDIR_PHASE_STOPPING "stopping"	// must not be restarted when it is gone
+// Without one (pid 0):
+#define RUNDIR_PHASE_SPAWNING "spawning"	// uid is taken; a process of that uid, if there is one, is ours and never ran
+#define RUNDIR_PHASE_FAILED "failed"		// died more often than its restart limit allows: the group is not healthy
+#define RUNDIR_PHASE_SHUT_DOWN "shut-down"	// the guest powered itself off; it stays off until somebody starts it
 
 // PATH is made of ROOT (NULL: CONFIG_RUN_DIRECTORY; tests give their own).
 struct rundir { const char *root; };
@@ -45,6 +62,7 @@ int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *
 int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err) MUST_CHECK;
 // Whether that very process still lives; *pidfd (may be NULL) is opened if so.
 bool rundir_guest_alive(const struct rundir_guest *guest, int *pidfd);
+int rundir_start_time(pid_t pid, uint64_t *start_time, struct error *err) MUST_CHECK;
 int rundir_vm_path(const struct rundir *run, const char *vm, const char *file, char *path, size_t size, struct error *err) MUST_CHECK;
 
 #endif

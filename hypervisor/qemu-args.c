@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Makes QEMU's argument list from a VM's definition. Every disk starts on its HOLD node, the vcpus start stopped, and nothing is opened by path
+// but the kernel and the initrd. Pure.
+#include "hypervisor/qemu-args.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/cleanup.h"
+
+enum { FDSET_LOG = 1, FDSET_SERIAL = 8, FDSET_DISK = 64 };
+
+struct args {
+	char **list;
+	size_t count, size;
+	bool failed;
+};
+
+static void add_owned(struct args *args, char *text)
+{
+	if (args->count + 1 >= args->size) {
+		size_t size = args->size ? 2 * args->size : 64;
+		char **list = reallocarray(args->list, size, sizeof(*list));
+		if (list) {
+			args->list = list;
+			args->size = size;
+		}
+	}
+	if (!text || args->count + 1 >= args->size) {
+		args->failed = true;
+		free(text);
+		return;
+	}
+	args->list[args->count++] = text;
+	args->list[args->count] = NULL;
+}
+
+static void add(struct args *args, const char *option, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add(struct args *args, const char *option, const char *format, ...)
+{
+	char *text = NULL;
+	add_owned(args, strdup(option));
+	if (!format)
+		return;
+	va_list list;
+	va_start(list, format);
+	if (vasprintf(&text, format, list) < 0)
+		text = NULL;
+	va_end(list);
+	add_owned(args, text);
+}
+
+static void add_node(struct args *args, json_t *node)
+{
+	add_owned(args, strdup("-blockdev"));
+	add_owned(args, node ? json_dumps(node, JSON_COMPACT) : NULL);
+	json_decref(node);
+}
+
+static void node_name(char name[16], const char *kind, size_t i)
+{
+	snprintf(name, 16, "%.8s%zu", kind, i);
+}
+
+json_t *qemu_hold_node(size_t i, uint64_t bytes)
+{
+	static const char *const kinds[] = { "read", "write", "discard", "write-zeroes" };
+	char name[16], below[16];
+	node_name(name, "hold", i);
+	node_name(below, "null", i);
+	json_t *errors = json_array();
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		json_array_append_new(errors, json_pack("{s:s s:i s:b s:b s:s}", "event", "none", "errno", 5, "once", 0,
+							"immediately", 1, "iotype", kinds[k]));
+	return json_pack("{s:s s:s s:{s:s s:s s:I} s:o}", "driver", "blkdebug", "node-name", name, "image", "driver",
+			 "null-co", "node-name", below, "size", (json_int_t)bytes, "inject-error", errors);
+}
+
+json_t *qemu_real_node(size_t i, bool device)
+{
+	char name[16], path[32];
+	node_name(name, "real", i);
+	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_disk_fdset(i));
+	return json_pack("{s:s s:s s:s s:s s:{s:b s:b}}", "driver", device ? "host_device" : "file", "node-name", name,
+			 "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
+}
+
+json_t *qemu_disk_node(size_t i, const char *below)
+{
+	char name[16], child[16];
+	node_name(name, "disk", i);
+	node_name(child, below, i);
+	return json_pack("{s:s s:s s:s}", "driver", "raw", "node-name", name, "file", child);
+}
+
+int qemu_disk_fdset(size_t i)
+{
+	return FDSET_DISK + (int)i;
+}
+
+uint64_t qemu_ram_kib(const Holdfast__Vm *vm, bool kvm)
+{
+	return vm->memory_mib * 1024 + (kvm ? 0 : 8);
+}
+
+static void add_machine(struct args *args, const struct qemu_params *params)
+{
+	const Holdfast__Vm *vm = params->vm;
+	add(args, "-name", "guest=%s,debug-threads=on", vm->name);
+	add(args, "-nodefaults", NULL);
+	add(args, "-no-user-config", NULL);
+	add(args, "-S", NULL);
+	add(args, "-machine", QEMU_MACHINE ",accel=%s", params->kvm ? "kvm" : "tcg");
+	if (params->kvm)
+		add(args, "-cpu", "host");
+	add(args, "-smp", "%" PRIu32, vm->cpus);
+	add(args, "-m", "%" PRIu64 "K", qemu_ram_kib(vm, params->kvm));
+	if (vm->uuid[0])
+		add(args, "-uuid", "%s", vm->uuid);
+	add(args, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	add(args, "-display", "none");
+	add(args, "-vga", "none");
+	add(args, "-rtc", "base=utc");
+	// A guest that powers off leaves its QEMU there, stopped, so that whoever looks can tell it from one that crashed.
+	add(args, "-action", "shutdown=pause");
+	if (params->incoming)
+		add(args, "-incoming", "defer");
+	if (vm->kernel[0])
+		add(args, "-kernel", "%s", vm->kernel);
+	if (vm->initrd[0])
+		add(args, "-initrd", "%s", vm->initrd);
+	if (vm->append[0])
+		add(args, "-append", "%s", vm->append);
+}
+
+static void add_sockets(struct args *args, const struct qemu_params *params)
+{
+	add(args, "-chardev", "socket,id=qmp,fd=%d,server=on,wait=off", params->qmp_fd);
+	add(args, "-mon", "chardev=qmp,mode=control");
+	add(args, "-chardev", "socket,id=agent,fd=%d,server=on,wait=off", params->agent_fd);
+	add(args, "-mon", "chardev=agent,mode=control");
+	add(args, "-add-fd", "fd=%d,set=%d", params->log_fd, FDSET_LOG);
+	add(args, "-chardev", "socket,id=console,fd=%d,server=on,wait=off,logfile=/dev/fdset/%d,logappend=on",
+	    params->console_fd, FDSET_LOG);
+	add(args, "-serial", "chardev:console");
+	for (size_t i = 0; i < params->vm->n_serials; i++) {
+		int set = FDSET_SERIAL + (int)i;
+		add(args, "-add-fd", "fd=%d,set=%d", params->serial_fds[i], set);
+		add(args, "-chardev", "file,id=serial%zu,path=/dev/fdset/%d,append=on", i + 1, set);
+		add(args, "-serial", "chardev:serial%zu", i + 1);
+	}
+}
+
+static void add_devices(struct args *args, const struct qemu_params *params)
+{
+	const Holdfast__Vm *vm = params->vm;
+	add(args, "-object", "rng-builtin,id=rng0");
+	add(args, "-device", "virtio-rng-pci,rng=rng0");
+	for (size_t i = 0; i < vm->n_disks; i++) {
+		add_node(args, qemu_hold_node(i, params->disk_bytes[i]));
+		add_node(args, qemu_disk_node(i, "hold"));
+		// Block sizes are explicit: the placeholder cannot report the real device's.
+		add(args, "-device",
+		    "virtio-blk-pci,drive=disk%zu,id=vdisk%zu,bootindex=%zu,werror=stop,rerror=stop,logical_block_size=512,"
+		    "physical_block_size=512,write-cache=on", i, i, i + 1);
+	}
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		add(args, "-netdev", "user,id=net%zu", i);
+		if (vm->nics[i]->mac[0])
+			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=,mac=%s", i, i, vm->nics[i]->mac);
+		else
+			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=", i, i);
+	}
+}
+
+int qemu_args_build(const struct qemu_params *params, char ***argv, struct error *err)
+{
+	struct args args = { 0 };
+	if (qemu_definition_check(params->vm, err))
+		return -1;
+	add_owned(&args, strdup(params->qemu));
+	add_machine(&args, params);
+	add_sockets(&args, params);
+	add_devices(&args, params);
+	if (args.failed) {
+		qemu_args_free(args.list);
+		return error_set(err, ERROR_FAILED, "no memory for the arguments of VM %s", params->vm->name);
+	}
+	*argv = args.list;
+	return 0;
+}
+
+void qemu_args_free(char **argv)
+{
+	for (size_t i = 0; argv && argv[i]; i++)
+		free(argv[i]);
+	free(argv);
+}

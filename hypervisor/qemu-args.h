@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// QEMU's command line for a VM, and the JSON of its block nodes. Pure: opens nothing, asks nothing. Everything that both sides of a move must have
+// alike (machine type, devices and their order) comes from the definition alone.
+#ifndef HYPERVISOR_QEMU_ARGS_H
+#define HYPERVISOR_QEMU_ARGS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/error.h"
+#include "proto/definition.pb-c.h"
+
+#define QEMU_MACHINE "pc-q35-7.2"	// versioned: a saved or moved guest meets the same devices
+#define QEMU_DISKS_MAX 16
+#define QEMU_SERIALS_MAX 3		// besides the console: a PC has four
+
+struct qemu_params {
+	const Holdfast__Vm *vm;
+	const char *qemu;		// the program
+	bool kvm, incoming;
+	const uint64_t *disk_bytes;	// of each disk, as its volume has it
+	int qmp_fd, agent_fd, console_fd;	// listening sockets, as numbered in QEMU
+	int log_fd;			// console.log
+	int serial_fds[QEMU_SERIALS_MAX];
+};
+
+// *argv ends with NULL; freed with qemu_args_free.
+int qemu_args_build(const struct qemu_params *params, char ***argv, struct error *err) MUST_CHECK;
+void qemu_args_free(char **argv);
+
+// What the definition must be like before anything is done with it; the message names the field.
+int qemu_definition_check(const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
+// Guest RAM as QEMU gets it. Under TCG 8 KiB more than defined: with a size that is a multiple of 256 KiB migration corrupts it.
+uint64_t qemu_ram_kib(const Holdfast__Vm *vm, bool kvm);
+
+// Block nodes of disk I: "diskI" is what the device sees, over "holdI" or "realI". HOLD fails every read and write and keeps the request:
+// a guest that runs on it by mistake stops and loses nothing.
+json_t *qemu_hold_node(size_t i, uint64_t bytes);
+json_t *qemu_real_node(size_t i, bool device);	// on the fd set qemu_disk_fdset(i)
+json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold" or "real"
+int qemu_disk_fdset(size_t i);
+
+#endif

@@ -20,7 +20,9 @@ void qmp_free(struct qmp *qmp);
 
 // ARGUMENTS is stolen (may be NULL). *result (may be NULL) is the caller's to json_decref. QEMU's own error text is in err.
 int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms, json_t **result, struct error *err) MUST_CHECK;	// waits
-// Sends several commands at once and waits for all replies; the first error is reported, all are carried out in order.
+// Sends several commands at once and waits for all replies (each within the time); the first error is reported, all are carried out in order.
+// The steps' arguments are stolen.
+#define QMP_BATCH_MAX 80
 struct qmp_step { const char *command; json_t *arguments; };
 int qmp_batch(struct qmp *qmp, const struct qmp_step *steps, size_t count, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 // add-fd with SCM_RIGHTS into fd set SET; the caller closes its own copy.

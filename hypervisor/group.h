@@ -33,6 +33,8 @@ struct hypervisor {		// what all of hypervisord's rooms share
 	struct move_hooks move_hooks;
 	struct host_events *events;	// hypervisor/host-events.c
 	bool standalone;
+	bool kvm;		// what guests run with; false: TCG
+	const char *state_directory;	// CONFIG_STATE_DIRECTORY, or a test's own
 };
 
 struct group;

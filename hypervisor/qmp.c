@@ -272,9 +272,12 @@ static enum loop_verdict on_output(int fd, short events, void *data)
 // Queues one command; steals ARGUMENTS. FD (or -1) is duplicated.
 static struct command *submit(struct qmp *qmp, const char *name, json_t *arguments, int fd, struct error *err)
 {
-	if (qmp->closed) {
+	if (!qmp || qmp->closed) {
 		json_decref(arguments);
-		error_copy(err, &qmp->why);
+		if (qmp)
+			error_copy(err, &qmp->why);
+		else
+			error_set(err, ERROR_UNREACHABLE, "there is no connection to QEMU");
 		return NULL;
 	}
 	struct command *command = calloc(1, sizeof(*command));
@@ -306,7 +309,7 @@ static struct command *submit(struct qmp *qmp, const char *name, json_t *argumen
 
 static void start_output(struct qmp *qmp)
 {
-	if (!qmp->closed && !qmp->out && qmp->out_first)
+	if (qmp && !qmp->closed && !qmp->out && qmp->out_first)
 		qmp->out = loop_add_fd(qmp->loop, qmp->fd, POLLOUT, on_output, qmp);
 }
 
@@ -396,8 +399,8 @@ int qmp_wait_event(struct qmp *qmp, const char *event, unsigned timeout_ms, json
 {
 	struct watch watch = { .event = event };
 	char what[96];
-	if (qmp->closed)
-		return error_copy(err, &qmp->why);
+	if (!qmp || qmp->closed)
+		return qmp ? error_copy(err, &qmp->why) : error_set(err, ERROR_UNREACHABLE, "there is no connection to QEMU");
 	watch.next = qmp->watches;
 	qmp->watches = &watch;
 	snprintf(what, sizeof(what), "QEMU's event %s", event);
@@ -482,5 +485,5 @@ void qmp_free(struct qmp *qmp)
 
 const char *qmp_version(const struct qmp *qmp)
 {
-	return qmp->version;
+	return qmp ? qmp->version : "";
 }

@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/task.h"
 
+// A QMP of NULL is one that has ended: every verb answers ERROR_UNREACHABLE.
 struct qmp;
 typedef void qmp_event_cb(const char *event, const json_t *data, double seconds, void *arg);	// SECONDS: QEMU's time stamp
 typedef void qmp_closed_cb(void *arg);

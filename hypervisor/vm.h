@@ -11,6 +11,8 @@
 #include "proto/definition.pb-c.h"
 #include "proto/status.pb-c.h"
 
+// The caller of everything here that waits holds the group's mutex (group_mutex).
+
 struct group;
 struct vm;
 
@@ -36,7 +38,8 @@ int vm_end(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	//
 // ACPI power button, waits for the guest to power off.
 int vm_shut_down(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 // Save: the guest is stopped, its memory and devices go to a file on the state volume; QEMU has ended when it returns. On error the guest runs on.
-int vm_save(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
+// Within timeout_ms; the state volume too small: ERROR_NO_SPACE with how much is missing.
+int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 // Restore what vm_save wrote there into a new QEMU, with its disks, and let it run. The saved state is durably marked used before the guest's first
 // instruction. ERROR_NOT_FOUND if there is no saved state of this VM; a state that does not fit the disks' generation is refused, never restored.
 int vm_restore(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A group as the files group*.c, adopt.c and vm-keeper.c see it.
+#ifndef HYPERVISOR_GROUP_PRIVATE_H
+#define HYPERVISOR_GROUP_PRIVATE_H
+
+#include "hypervisor/group.h"
+#include "hypervisor/steps.h"
+
+struct group {
+	struct group *next;
+	struct hypervisor *hv;
+	char name[64];
+	bool removed;			// deleted; the struct stays for those who wait for its mutex, until the name is used again
+	Holdfast__GroupSpec *spec;
+	struct vm **vms;		// in no order; those of the definition
+	size_t vm_count;
+	struct task_mutex mutex;
+	uint64_t generation;		// that it was last started with here
+	char *current;			// the CIB's "only this node has current data" at that start
+};
+
+struct groups {
+	struct group *first;
+};
+
+struct groups *groups_new(void);
+void groups_free(struct groups *groups);
+struct vm *group_vm_find(const struct group *group, const char *name);
+struct vm *groups_vm_find(struct hypervisor *hv, const char *name);	// NULL: in no group here
+// Takes SPEC over (a copy) whatever its epoch.
+int group_define(struct group *group, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
+// Forgets it: no VM of it may have a QEMU.
+int group_forget(struct group *group, struct error *err) MUST_CHECK;
+
+enum wanted group_wanted(const struct group *group);
+// Holds the run directory's lock while a guest is put on its way: 0 only if the group is wanted started with its generation. Close *fd to end.
+int group_permit(struct group *group, int *fd, struct error *err) MUST_CHECK;	// waits
+int group_want(struct group *group, enum wanted wanted, uint64_t generation, struct error *err) MUST_CHECK;	// waits
+
+// group-boot.c. STATE: the mounted state directory, or NULL after a crash, when there can be no saved state.
+int group_boot_vm(struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err) MUST_CHECK;	// waits
+// Promote, mount, boot or restore, unmount.
+int group_boot_one(struct group *group, struct vm *vm, struct error *err) MUST_CHECK;	// waits
+int group_promote(struct group *group, bool force_old_data, struct error *err) MUST_CHECK;	// waits
+// Room for VM besides those that are up.
+int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The hand-over of a guest's disks: real ones in place of HOLD and back, as descriptors, under a QEMU that does not notice. A volume is let go
+// only when /proc shows that QEMU has it open no more. Knows no DRBD: storage/ opens the volumes.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "hypervisor/vm-private.h"
+
+#define CLOSE_TRIES 20
+#define CLOSE_PAUSE_MS 10
+
+static void node_argument(char name[16], const char *kind, size_t i)
+{
+	snprintf(name, 16, "%s%zu", kind, i);
+}
+
+static json_t *node_name(const char *kind, size_t i)
+{
+	char name[16];
+	node_argument(name, kind, i);
+	return json_pack("{s:s}", "node-name", name);
+}
+
+static json_t *reopen(size_t i, const char *below)
+{
+	return json_pack("{s:[o]}", "options", qemu_disk_node(i, below));
+}
+
+static uint32_t volume_of(const struct vm *vm, size_t i)
+{
+	return vm->definition->disks[i]->volume;
+}
+
+// Which of the nodes KIND0, KIND1, ... QEMU has, as a mask. After a failure in the middle nobody else knows.
+static int query_nodes(struct vm *vm, const char *kind, uint32_t *mask, struct error *err)
+{
+	json_t *nodes = NULL, *node;
+	size_t index, length = strlen(kind);
+	*mask = 0;
+	if (qmp_command(vm->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), QMP_TIMEOUT_MS, &nodes, err))
+		return error_prefix(err, "VM %s", vm->name);
+	json_array_foreach(nodes, index, node) {
+		const char *name = json_string_value(json_object_get(node, "node-name"));
+		if (name && !strncmp(name, kind, length)) {
+			unsigned long i = strtoul(name + length, NULL, 10);
+			if (i < QEMU_DISKS_MAX)
+				*mask |= 1u << i;
+		}
+	}
+	json_decref(nodes);
+	return 0;
+}
+
+// The mask of disks that are on their real nodes now.
+static int real_disks(struct vm *vm, uint32_t *mask, struct error *err)
+{
+	uint32_t all = (1u << vm->disk_count) - 1;
+	if (vm->disks == VM_DISKS_UNKNOWN)
+		return query_nodes(vm, "real", mask, err);
+	*mask = vm->disks == VM_DISKS_REAL ? all : 0;
+	return 0;
+}
+
+// ---- in
+
+static int pass_volume(struct vm *vm, size_t i, bool *device, struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	cleanup_fd int fd = -1;
+	uint64_t bytes;
+	struct stat info;
+	if (storage_open_volume(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+		return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+	if (fstat(fd, &info))
+		return error_set_errno(err, errno, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+	*device = S_ISBLK(info.st_mode);
+	return qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err); // our own copy is closed with it
+}
+
+// QEMU keeps the descriptor that it was passed besides the one it uses, until its vcpus run and it is told to let go.
+static int drop_passed(struct vm *vm, struct error *err)
+{
+	struct qmp_step steps[QEMU_DISKS_MAX];
+	for (size_t i = 0; i < vm->disk_count; i++)
+		steps[i] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	return qmp_batch(vm->qmp, steps, vm->disk_count, QMP_TIMEOUT_MS, err);
+}
+
+int vm_attach_disks(struct vm *vm, struct error *err)
+{
+	struct qmp_step steps[3 * QEMU_DISKS_MAX];
+	size_t count = 0;
+	uint32_t real;
+	int result = 0;
+	if (!vm->disk_count || vm->disks == VM_DISKS_REAL)
+		return 0;
+	if (real_disks(vm, &real, err))
+		return -1;
+	vm->disks = VM_DISKS_UNKNOWN;
+	for (size_t i = 0; i < vm->disk_count && !result; i++) {
+		bool device = false;
+		if (real & (1u << i))
+			continue;
+		result = pass_volume(vm, i, &device, err);
+		if (result)
+			break;
+		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_real_node(i, device) };
+		steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "real") };
+		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
+	}
+	vm->fds_linger = true;
+	// What was prepared before a failure goes in too: vm_detach_disks takes all of it out again.
+	struct error batch_err = ERROR_INIT;
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, &batch_err) && !result)
+		result = error_copy(err, &batch_err);
+	if (result)
+		return error_prefix(err, "VM %s: its disks cannot be attached", vm->name);
+	vm->disks = VM_DISKS_REAL;
+	return 0;
+}
+
+int vm_disks_after_continue(struct vm *vm, struct error *err)
+{
+	if (!vm->fds_linger)
+		return 0;
+	if (drop_passed(vm, err))
+		return -1;
+	vm->fds_linger = false;
+	return 0;
+}
+
+// ---- out
+
+// Lets a guest that has not run since its disks were attached run for an instant: there is no other way to make QEMU close what it was
+// passed. Its disks are real and its own here, so that this is no more than a pause of its pause.
+static int run_for_an_instant(struct vm *vm, struct error *err)
+{
+	struct qmp_step steps[QEMU_DISKS_MAX + 2];
+	char status[32];
+	size_t count = 0;
+	if (vm_query_status(vm, status, err))
+		return -1;
+	if (strcmp(status, "paused") && strcmp(status, "prelaunch"))
+		return 0; // it cannot, and whoever wants the volumes back has to end it; the check in /proc says so
+	steps[count++] = (struct qmp_step){ "cont", NULL };
+	for (size_t i = 0; i < vm->disk_count; i++)
+		steps[count++] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	steps[count++] = (struct qmp_step){ "stop", NULL };
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
+		return error_prefix(err, "VM %s", vm->name);
+	vm->fds_linger = false;
+	return 0;
+}
+
+static int fill_linger(struct vm *vm, struct error *err)
+{
+	json_t *sets = NULL, *set;
+	size_t index;
+	if (vm->disks != VM_DISKS_UNKNOWN)
+		return 0;
+	if (qmp_command(vm->qmp, "query-fdsets", NULL, QMP_TIMEOUT_MS, &sets, err))
+		return error_prefix(err, "VM %s", vm->name);
+	vm->fds_linger = false;
+	json_array_foreach(sets, index, set) {
+		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
+		if (id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX))
+			vm->fds_linger = true;
+	}
+	json_decref(sets);
+	return 0;
+}
+
+static int swap_to_hold(struct vm *vm, uint32_t real, struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	struct qmp_step steps[3 * QEMU_DISKS_MAX];
+	size_t count = 0;
+	uint32_t hold = 0;
+	if (vm->disks == VM_DISKS_UNKNOWN && query_nodes(vm, "hold", &hold, err))
+		return -1;
+	uint64_t bytes[QEMU_DISKS_MAX];
+	for (size_t i = 0; i < vm->disk_count; i++)
+		if ((real & (1u << i)) &&
+		    storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
+			return -1;
+	for (size_t i = 0; i < vm->disk_count; i++) {
+		if (!(real & (1u << i)))
+			continue;
+		if (!(hold & (1u << i)))
+			steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, bytes[i]) };
+		steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "hold") };
+		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("real", i) };
+	}
+	vm->disks = VM_DISKS_UNKNOWN;
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
+		return error_prefix(err, "VM %s: its disks cannot be closed", vm->name);
+	vm->disks = VM_DISKS_HOLD;
+	return 0;
+}
+
+// Whether process PID has the very file or device open that INFO is of.
+static bool has_open(pid_t pid, const struct stat *volume)
+{
+	char path[64];
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	DIR *fds = opendir(path);
+	for (struct dirent *entry; fds && !found && (entry = readdir(fds));) {
+		struct stat info;
+		if (fstatat(dirfd(fds), entry->d_name, &info, 0) || (info.st_mode & S_IFMT) != (volume->st_mode & S_IFMT))
+			continue;
+		found = S_ISBLK(info.st_mode) ? info.st_rdev == volume->st_rdev
+					      : info.st_dev == volume->st_dev && info.st_ino == volume->st_ino;
+	}
+	if (fds)
+		closedir(fds);
+	return found;
+}
+
+static int check_closed(struct vm *vm, struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	for (size_t i = 0; i < vm->disk_count; i++) {
+		cleanup_fd int fd = -1;
+		uint64_t bytes;
+		struct stat volume;
+		if (storage_open_volume(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+			return -1;
+		if (fstat(fd, &volume))
+			return error_set_errno(err, errno, "VM %s: volume %u", vm->name, volume_of(vm, i));
+		close(steal_fd(&fd));
+		for (int tries = 0; has_open(vm->guest.pid, &volume); tries++) {
+			if (tries == CLOSE_TRIES)
+				return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps disk %s open", vm->name,
+						 (int)vm->guest.pid, vm->definition->disks[i]->name);
+			if (task_pause(CLOSE_PAUSE_MS, err))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+int vm_detach_disks(struct vm *vm, struct error *err)
+{
+	uint32_t real;
+	if (!vm->disk_count || vm->disks == VM_DISKS_HOLD)
+		return 0;
+	if (fill_linger(vm, err) || real_disks(vm, &real, err))
+		return -1;
+	if (vm->fds_linger && real && run_for_an_instant(vm, err))
+		return -1;
+	if (swap_to_hold(vm, real, err))
+		return -1;
+	return check_closed(vm, err);
+}
+
+int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++)
+		if (storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
+			return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+	return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One VM as the files vm*.c and group*.c see it. Only vm.c changes `state`, by the table.
+#ifndef HYPERVISOR_VM_PRIVATE_H
+#define HYPERVISOR_VM_PRIVATE_H
+
+#include "hypervisor/group.h"
+#include "hypervisor/qemu-args.h"
+#include "hypervisor/rundir.h"
+#include "hypervisor/vm-state.h"
+#include "hypervisor/vm.h"
+
+enum vm_disks { VM_DISKS_UNKNOWN, VM_DISKS_HOLD, VM_DISKS_REAL };	// UNKNOWN: QEMU is asked
+
+struct vm {
+	struct group *group;
+	const Holdfast__Vm *definition;	// in the group's definition
+	char name[64];
+	Holdfast__VmState state;
+	char reason[256];		// why it failed or stands still; "": nothing to say
+	struct rundir_guest guest;	// as in the run directory
+
+	// Of its QEMU; guest.pid is 0 and pidfd -1 without one.
+	int pidfd;
+	struct loop_source *exit_source;
+	struct qmp *qmp;
+	struct task_wait gone;		// woken when the process has ended
+	struct task_wait powered_off;	// woken when the guest has powered itself off
+	bool guest_powered_off;
+	bool kvm;
+	enum vm_disks disks;
+	size_t disk_count;		// that it was spawned with
+	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
+	bool reconnecting, doomed;	// doomed: freed when reconnecting is over
+};
+
+struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct error *err) MUST_CHECK;
+void vm_free(struct vm *vm);		// a living QEMU is left alone
+
+// The state's one door. vm_event logs what it refuses.
+int vm_event(struct vm *vm, enum vm_event event, struct error *err) MUST_CHECK;
+void vm_event_now(struct vm *vm, enum vm_event event);	// where the table cannot refuse: logged if it does
+int vm_phase(struct vm *vm, const char *phase, struct error *err) MUST_CHECK;	// writes the record
+void vm_reason(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int vm_path(const struct vm *vm, const char *file, char *path, size_t size, struct error *err) MUST_CHECK;
+bool vm_has_process(const struct vm *vm);
+bool vm_is_up(const struct vm *vm);	// running, paused, or on its way from or to it: it uses memory
+
+// Watches the process in vm->guest through PIDFD (taken over).
+void vm_watch(struct vm *vm, int pidfd);
+int vm_connect(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: QMP
+// Once its vcpus run: QEMU lets go of the descriptors that vm_attach_disks passed.
+int vm_disks_after_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+// Sizes of its volumes, in the order of its disks, for vm_spawn.
+int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err) MUST_CHECK;
+int vm_query_status(struct vm *vm, char status[32], struct error *err) MUST_CHECK;	// waits: QEMU's run state
+int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: SIGKILL, until it is gone
+void vm_forget_process(struct vm *vm);	// after its end: no record, no sockets
+
+// vm-keeper.c
+void keeper_on_death(struct vm *vm);		// from the loop: the process ended, and nobody had asked for it
+void keeper_on_power_off(struct vm *vm);	// from the loop: the guest powered itself off
+void keeper_schedule(struct vm *vm);		// start it if it should run and does not
+
+#define QMP_TIMEOUT_MS 30000		// one command that does no more than change QEMU's state
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Starts the QEMU of a VM to its QMP greeting: paused, on placeholder disks, as a user of its own, with every socket and file opened here and
+// passed as a descriptor. The record in the run directory names the user before the process exists, so that none is ever lost.
+#include "hypervisor/vm-spawn.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include "common/cleanup.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/spawn.h"
+#include "hypervisor/cgroup.h"
+#include "hypervisor/vm-private.h"
+
+#define GREETING_TIMEOUT_MS 30000
+#define FIRST_FD 10		// in QEMU
+#define UIDS_MAX 65000
+
+// What is opened for a QEMU before it is spawned; all are closed here after it.
+struct prepared {
+	int sockets[3];			// qmp, agent, console
+	int log, errors;
+	int serials[QEMU_SERIALS_MAX];
+};
+
+static void prepared_done(struct prepared *prepared)
+{
+	for (size_t i = 0; i < 3; i++)
+		cleanup_fd_p(&prepared->sockets[i]);
+	for (size_t i = 0; i < QEMU_SERIALS_MAX; i++)
+		cleanup_fd_p(&prepared->serials[i]);
+	cleanup_fd_p(&prepared->log);
+	cleanup_fd_p(&prepared->errors);
+}
+
+static int listen_at(const struct vm *vm, const char *file, int *fd, struct error *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	if (vm_path(vm, file, address.sun_path, sizeof(address.sun_path), err))
+		return -1;
+	unlink(address.sun_path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (*fd < 0 || bind(*fd, (struct sockaddr *)&address, sizeof(address)) || listen(*fd, 4))
+		return error_set_errno(err, errno, "cannot listen at %s", address.sun_path);
+	return 0;
+}
+
+static int open_log(const struct vm *vm, const char *file, int flags, int *fd, struct error *err)
+{
+	char path[512];
+	if (vm_path(vm, file, path, sizeof(path), err))
+		return -1;
+	*fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	return *fd < 0 ? error_set_errno(err, errno, "cannot open %s", path) : 0;
+}
+
+// Where an administrator may send a guest's output: devices and FIFOs, and files below the directory that is configured for it. Elsewhere a
+// guest could write to the node's own files as root.
+static int open_serial(const struct vm *vm, const char *path, int *fd, struct error *err)
+{
+	const char *root = group_hypervisor(vm->group)->config.serial_directory;
+	size_t length = strlen(root);
+	bool below = !strncmp(path, root, length) && path[length] == '/' && !strstr(path, "/../");
+	struct stat info;
+	*fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (below ? O_CREAT : 0), 0600);
+	if (*fd < 0 && errno == ENOENT && !below)
+		return error_set(err, ERROR_DENIED, "VM %s: serial port file %s is not below %s (serial-directory in the node's configuration)",
+				 vm->name, path, root);
+	if (*fd < 0 || fstat(*fd, &info))
+		return error_set_errno(err, errno, "VM %s: cannot open serial port %s", vm->name, path);
+	if (!S_ISCHR(info.st_mode) && !S_ISFIFO(info.st_mode) && !(S_ISREG(info.st_mode) && below))
+		return error_set(err, ERROR_DENIED, "VM %s: serial port %s is no device and not below %s (serial-directory in the node's configuration)",
+				 vm->name, path, root);
+	// O_NONBLOCK was for the open only; QEMU sets what it wants.
+	return fcntl(*fd, F_SETFL, O_APPEND) ? error_set_errno(err, errno, "%s", path) : 0;
+}
+
+static int prepare(const struct vm *vm, struct prepared *prepared, struct error *err)
+{
+	static const char *const files[] = { "qmp.sock", "agent.sock", "console.sock" };
+	*prepared = (struct prepared){ .sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .serials = { -1, -1, -1 } };
+	for (size_t i = 0; i < 3; i++)
+		if (listen_at(vm, files[i], &prepared->sockets[i], err))
+			return -1;
+	if (open_log(vm, "console.log", 0, &prepared->log, err) || open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err))
+		return -1;
+	for (size_t i = 0; i < vm->definition->n_serials; i++)
+		if (open_serial(vm, vm->definition->serials[i]->path, &prepared->serials[i], err))
+			return -1;
+	return 0;
+}
+
+// ---- users
+
+static bool is_guest(const char *pid, const char *vm)
+{
+	char path[300], text[4096], wanted[80];
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	cleanup_file FILE *file = fopen(path, "re");
+	size_t bytes = file ? fread(text, 1, sizeof(text), file) : 0;
+	int length = snprintf(wanted, sizeof(wanted), "guest=%s,", vm);
+	return bytes && memmem(text, bytes, wanted, (size_t)length);
+}
+
+// Whether there is a process of UID; a QEMU has its user for itself. END_GUEST: the guest whose QEMU is to be ended, or NULL.
+static bool uid_in_use(uid_t uid, const char *end_guest)
+{
+	bool found = false;
+	DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		char path[300];
+		struct stat info;
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (pid <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s", entry->d_name);
+		if (stat(path, &info) || info.st_uid != uid)
+			continue;
+		found = true;
+		if (end_guest && is_guest(entry->d_name, end_guest))
+			kill(pid, SIGKILL);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+void vm_spawn_end_user(uid_t uid, const char *vm)
+{
+	if (uid)
+		uid_in_use(uid, vm);
+}
+
+static bool uid_recorded(const struct rundir_guest *guests, size_t count, uid_t uid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (guests[i].uid == uid && strcmp(guests[i].phase, RUNDIR_PHASE_FAILED) &&
+		    strcmp(guests[i].phase, RUNDIR_PHASE_SHUT_DOWN))
+			return true;
+	return false;
+}
+
+// The lowest user that no record and no process has; the record that takes it is written before anything else can run.
+static int take_uid(struct vm *vm, struct error *err)
+{
+	struct hypervisor *hv = group_hypervisor(vm->group);
+	struct rundir_guest *guests = NULL;
+	size_t count = 0;
+	if (rundir_guest_list(&hv->run, &guests, &count, err))
+		return -1;
+	uid_t uid = hv->config.uid_base + 1, end = hv->config.uid_base + UIDS_MAX;
+	while (uid < end && (uid_recorded(guests, count, uid) || uid_in_use(uid, NULL)))
+		uid++;
+	free(guests);
+	if (uid == end)
+		return error_set(err, ERROR_FAILED, "all users from uid %u on are in use", (unsigned)hv->config.uid_base + 1);
+	vm->guest.uid = uid;
+	vm->guest.pid = 0;
+	vm->guest.start_time = 0;
+	vm->guest.cold_boot_ms = 0;
+	return vm_phase(vm, RUNDIR_PHASE_SPAWNING, err);
+}
+
+// KVM's device is the one thing that QEMU opens itself: its group is QEMU's then.
+static gid_t guest_gid(const struct vm *vm)
+{
+	struct stat info;
+	if (vm->kvm && !stat("/dev/kvm", &info))
+		return info.st_gid;
+	return vm->guest.uid;
+}
+
+// ---- the process
+
+static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct prepared *prepared,
+			 int *pidfd, struct error *err)
+{
+	struct hypervisor *hv = group_hypervisor(vm->group);
+	struct spawn_fd fds[4 + QEMU_SERIALS_MAX + 2];
+	size_t count = 0;
+	char **argv = NULL;
+	char cgroup[300];
+	struct qemu_params params = {
+		.vm = vm->definition,
+		.qemu = hv->config.qemu,
+		.kvm = vm->kvm,
+		.incoming = kind == VM_SPAWN_INCOMING,
+		.disk_bytes = disk_bytes,
+		.qmp_fd = FIRST_FD,
+		.agent_fd = FIRST_FD + 1,
+		.console_fd = FIRST_FD + 2,
+		.log_fd = FIRST_FD + 3,
+	};
+	for (size_t i = 0; i < 3; i++)
+		fds[count++] = (struct spawn_fd){ prepared->sockets[i], FIRST_FD + (int)i };
+	fds[count++] = (struct spawn_fd){ prepared->log, FIRST_FD + 3 };
+	for (size_t i = 0; i < vm->definition->n_serials; i++) {
+		params.serial_fds[i] = FIRST_FD + 4 + (int)i;
+		fds[count++] = (struct spawn_fd){ prepared->serials[i], params.serial_fds[i] };
+	}
+	fds[count++] = (struct spawn_fd){ prepared->errors, 2 };
+	fds[count] = (struct spawn_fd){ -1, -1 };
+	if (qemu_args_build(&params, &argv, err))
+		return -1;
+	struct spawn_params spawn = {
+		.argv = (const char *const *)argv,
+		.fds = fds,
+		.cgroup = cgroup_make(vm->name, cgroup, sizeof(cgroup)) ? cgroup : NULL,
+		.uid = vm->guest.uid,
+		.gid = guest_gid(vm),
+	};
+	int result = spawn_detached(&spawn, &vm->guest.pid, pidfd, err);
+	qemu_args_free(argv);
+	return result;
+}
+
+// The last line that QEMU left on stderr, if it says more than ERR does.
+static void add_last_words(const struct vm *vm, struct error *err)
+{
+	char path[512];
+	cleanup_free char *text = NULL;
+	if (!err || vm_path(vm, "qemu.log", path, sizeof(path), NULL) || file_read(path, 65536, &text, NULL, NULL))
+		return;
+	size_t length = strlen(text);
+	while (length && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+		text[--length] = '\0';
+	char *line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	if (*line)
+		error_set(err, ERROR_FAILED, "VM %s: QEMU did not start: %.300s", vm->name, line);
+}
+
+static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err)
+{
+	struct prepared prepared;
+	char path[512];
+	int pidfd = -1;
+	vm->kvm = group_hypervisor(vm->group)->kvm;
+	if (take_uid(vm, err) || vm_path(vm, NULL, path, sizeof(path), err))
+		return -1;
+	int result = prepare(vm, &prepared, err);
+	if (!result)
+		result = start_process(vm, kind, disk_bytes, &prepared, &pidfd, err);
+	prepared_done(&prepared);
+	if (result)
+		return -1;
+	vm_watch(vm, pidfd);
+	vm->disk_count = vm->definition->n_disks;
+	vm->disks = VM_DISKS_HOLD;
+	vm->fds_linger = false;
+	if (rundir_start_time(vm->guest.pid, &vm->guest.start_time, err) ||
+	    vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
+	    vm_connect(vm, GREETING_TIMEOUT_MS, err)) {
+		add_last_words(vm, err);
+		return -1;
+	}
+	return 0;
+}
+
+int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err)
+{
+	if (vm->pidfd >= 0)
+		return error_set(err, ERROR_BUSY, "VM %s has a QEMU already, process %d", vm->name, (int)vm->guest.pid);
+	if (qemu_definition_check(vm->definition, err) || vm_event(vm, VM_EVENT_SPAWN, err))
+		return -1;
+	if (!spawn_and_greet(vm, kind, disk_bytes, err))
+		return 0;
+	if (vm_kill(vm, GREETING_TIMEOUT_MS, NULL))
+		log_error("vm=%s process %d of a start that failed does not end", vm->name, (int)vm->guest.pid);
+	else
+		vm_forget_process(vm);
+	vm_event_now(vm, VM_EVENT_DIED);
+	return -1;
+}

@@ -4,6 +4,7 @@
 //
 //   [node]        name= site= address=
 //   [hypervisor]  accel=auto|kvm|tcg  qemu=/usr/bin/qemu-system-x86_64  uid-base=2000000  memory-reserve-mib=256
+//                 serial-directory=/var/log/holdfast (a VM's further serial ports may be files only below it; devices may be anywhere)
 //   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
 //   [api]         group=holdfast (whose members may use the sockets)
 #ifndef COMMON_CONFIG_H
@@ -23,6 +24,7 @@ struct config {
 	char *accel, *qemu;
 	uid_t uid_base;			// VM number N runs as uid and gid uid_base + N
 	unsigned memory_reserve_mib;	// what the node keeps for itself
+	char *serial_directory;
 	char *pool, *directory;
 	char *api_group;
 };

@@ -57,15 +57,15 @@ static void add_node(struct args *args, json_t *node)
 	json_decref(node);
 }
 
-static void node_name(char name[16], const char *kind, size_t i)
+static void node_name(char name[32], const char *kind, size_t i)
 {
-	snprintf(name, 16, "%.8s%zu", kind, i);
+	snprintf(name, 32, "%.8s%zu", kind, i);
 }
 
 json_t *qemu_hold_node(size_t i, uint64_t bytes)
 {
 	static const char *const kinds[] = { "read", "write", "discard", "write-zeroes" };
-	char name[16], below[16];
+	char name[32], below[32];
 	node_name(name, "hold", i);
 	node_name(below, "null", i);
 	json_t *errors = json_array();
@@ -78,7 +78,7 @@ json_t *qemu_hold_node(size_t i, uint64_t bytes)
 
 json_t *qemu_real_node(size_t i, bool device)
 {
-	char name[16], path[32];
+	char name[32], path[32];
 	node_name(name, "real", i);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_disk_fdset(i));
 	return json_pack("{s:s s:s s:s s:s s:{s:b s:b}}", "driver", device ? "host_device" : "file", "node-name", name,
@@ -87,7 +87,7 @@ json_t *qemu_real_node(size_t i, bool device)
 
 json_t *qemu_disk_node(size_t i, const char *below)
 {
-	char name[16], child[16];
+	char name[32], child[32];
 	node_name(name, "disk", i);
 	node_name(child, below, i);
 	return json_pack("{s:s s:s s:s}", "driver", "raw", "node-name", name, "file", child);

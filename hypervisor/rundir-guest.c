@@ -129,7 +129,7 @@ int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, si
 				continue;
 			// One damaged record must not hide the other guests: report it as a guest without a process.
 			memset(&guest, 0, sizeof(guest));
-			strncpy(guest.vm, found->d_name, sizeof(guest.vm) - 1);
+			memcpy(guest.vm, found->d_name, strnlen(found->d_name, sizeof(guest.vm) - 1));
 			strncpy(guest.phase, "damaged", sizeof(guest.phase) - 1);
 		}
 		struct rundir_guest *more = reallocarray(*guests, *count + 1, sizeof(guest));

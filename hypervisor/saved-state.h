@@ -5,6 +5,7 @@
 #ifndef HYPERVISOR_SAVED_STATE_H
 #define HYPERVISOR_SAVED_STATE_H
 
+#include <stddef.h>
 #include "hypervisor/save-header.h"
 
 struct saved_state {

@@ -15,15 +15,10 @@
 #define CLOSE_TRIES 20
 #define CLOSE_PAUSE_MS 10
 
-static void node_argument(char name[16], const char *kind, size_t i)
-{
-	snprintf(name, 16, "%s%zu", kind, i);
-}
-
 static json_t *node_name(const char *kind, size_t i)
 {
-	char name[16];
-	node_argument(name, kind, i);
+	char name[32];
+	snprintf(name, sizeof(name), "%.8s%zu", kind, i);
 	return json_pack("{s:s}", "node-name", name);
 }
 

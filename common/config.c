@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads and writes the node's configuration by one table of keys: what is not in the table is an error that names it. Knows no
+// program's use of a value.
+#include "common/config.h"
+#include <glib.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/file.h"
+#include "common/name.h"
+
+enum key_kind { KEY_TEXT, KEY_NAME, KEY_PATH, KEY_ACCEL, KEY_NUMBER };
+
+struct key {
+	const char *section, *name;
+	enum key_kind kind;
+	size_t offset;
+	const char *fallback;		// of texts
+	unsigned number, least, most;	// of numbers
+};
+
+static const struct key keys[] = {
+	{ "node", "name", KEY_NAME, offsetof(struct config, node), "", 0, 0, 0 },
+	{ "node", "site", KEY_NAME, offsetof(struct config, site), "", 0, 0, 0 },
+	{ "node", "address", KEY_TEXT, offsetof(struct config, address), "", 0, 0, 0 },
+	{ "hypervisor", "accel", KEY_ACCEL, offsetof(struct config, accel), "auto", 0, 0, 0 },
+	{ "hypervisor", "qemu", KEY_PATH, offsetof(struct config, qemu), "/usr/bin/qemu-system-x86_64", 0, 0, 0 },
+	{ "hypervisor", "uid-base", KEY_NUMBER, offsetof(struct config, uid_base), NULL, 2000000, 65536, 4000000000u },
+	{ "hypervisor", "memory-reserve-mib", KEY_NUMBER, offsetof(struct config, memory_reserve_mib), NULL, 256, 0, 1u << 30 },
+	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory), CONFIG_LOG_DIRECTORY, 0, 0, 0 },
+	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0 },
+	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory), CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0 },
+	{ "api", "group", KEY_TEXT, offsetof(struct config, api_group), "holdfast", 0, 0, 0 },
+};
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+
+static char **text_of(struct config *config, const struct key *key)
+{
+	return (char **)((char *)config + key->offset);
+}
+
+static unsigned *number_of(struct config *config, const struct key *key)
+{
+	_Static_assert(sizeof(uid_t) == sizeof(unsigned), "uid-base is read as an unsigned number");
+	return (unsigned *)((char *)config + key->offset);
+}
+
+static const struct key *key_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+static int set_number(struct config *config, const struct key *key, const char *value, struct error *err)
+{
+	guint64 number;
+	if (!g_ascii_string_to_unsigned(value, 10, key->least, key->most, &number, NULL))
+		return error_set(err, ERROR_USAGE, "%s must be a number from %u to %u, not \"%.60s\"", key->name, key->least,
+				 key->most, value);
+	*number_of(config, key) = (unsigned)number;
+	return 0;
+}
+
+static int set_value(struct config *config, const struct key *key, const char *value, struct error *err)
+{
+	static const char *const accels[] = { "auto", "kvm", "tcg" };
+	bool good = true;
+	if (key->kind == KEY_NUMBER)
+		return set_number(config, key, value, err);
+	if (key->kind == KEY_NAME && *value && name_check(key->name, value, err))
+		return -1;
+	if (key->kind == KEY_PATH && value[0] != '/')
+		return error_set(err, ERROR_USAGE, "%s must be an absolute path, not \"%.60s\"", key->name, value);
+	if (key->kind == KEY_ACCEL) {
+		good = false;
+		for (size_t i = 0; i < sizeof(accels) / sizeof(accels[0]); i++)
+			good |= !strcmp(value, accels[i]);
+	}
+	if (!good)
+		return error_set(err, ERROR_USAGE, "%s must be auto, kvm or tcg, not \"%.60s\"", key->name, value);
+	char **text = text_of(config, key);
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : error_set(err, ERROR_FAILED, "no memory for the configuration");
+}
+
+// The host's name up to its first dot, if it is a name by our rule.
+static int default_node(struct config *config, struct error *err)
+{
+	char host[256] = "";
+	if (config->node[0] || gethostname(host, sizeof(host) - 1))
+		return 0;
+	host[strcspn(host, ".")] = '\0';
+	char *lower = g_ascii_strdown(host, -1);
+	int result = name_valid(lower) ? set_value(config, key_find("node", "name"), lower, err) : 0;
+	g_free(lower);
+	return result;
+}
+
+static int set_defaults(struct config *config, struct error *err)
+{
+	memset(config, 0, sizeof(*config));
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].kind == KEY_NUMBER)
+			*number_of(config, &keys[i]) = keys[i].number;
+		else if (set_value(config, &keys[i], keys[i].fallback, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int load_section(GKeyFile *file, const char *section, struct config *config, struct error *err)
+{
+	int result = 0;
+	gchar **names = g_key_file_get_keys(file, section, NULL, NULL);
+	for (size_t i = 0; names && names[i] && !result; i++) {
+		const struct key *key = key_find(section, names[i]);
+		gchar *value = g_key_file_get_string(file, section, names[i], NULL);
+		if (!key)
+			result = error_set(err, ERROR_USAGE, "[%s] has no key \"%s\"", section, names[i]);
+		else
+			result = set_value(config, key, value ? g_strchomp(value) : "", err);
+		g_free(value);
+	}
+	g_strfreev(names);
+	return result;
+}
+
+static int load_text(const char *text, struct config *config, struct error *err)
+{
+	GError *why = NULL;
+	GKeyFile *file = g_key_file_new();
+	int result = 0;
+	if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, &why)) {
+		result = error_set(err, ERROR_USAGE, "%s", why->message);
+		g_error_free(why);
+	}
+	gchar **sections = g_key_file_get_groups(file, NULL);
+	for (size_t i = 0; sections && sections[i] && !result; i++) {
+		bool known = false;
+		for (size_t k = 0; k < KEY_COUNT; k++)
+			known |= !strcmp(keys[k].section, sections[i]);
+		result = known ? load_section(file, sections[i], config, err)
+			       : error_set(err, ERROR_USAGE, "there is no section [%s]", sections[i]);
+	}
+	g_strfreev(sections);
+	g_key_file_free(file);
+	return result;
+}
+
+int config_load(const char *path, struct config *config, struct error *err)
+{
+	struct error local = ERROR_INIT;
+	char *text = NULL;
+	int result = set_defaults(config, err);
+	if (!result && file_read(path, 65536, &text, NULL, &local)) {
+		if (local.code != ERROR_NOT_FOUND)
+			result = error_copy(err, &local);
+	} else if (!result && load_text(text, config, err)) {
+		result = error_prefix(err, "%s", path);
+	}
+	free(text);
+	if (!result)
+		result = default_node(config, err);
+	if (result)
+		config_done(config);
+	return result;
+}
+
+int config_save(const char *path, const struct config *config, struct error *err)
+{
+	GKeyFile *file = g_key_file_new();
+	struct config *readable = (struct config *)config; // only read from here
+	gsize length = 0;
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].kind == KEY_NUMBER)
+			g_key_file_set_uint64(file, keys[i].section, keys[i].name, *number_of(readable, &keys[i]));
+		else
+			g_key_file_set_string(file, keys[i].section, keys[i].name, *text_of(readable, &keys[i]));
+	}
+	gchar *text = g_key_file_to_data(file, &length, NULL);
+	int result = file_write_atomic(path, text, length, 0644, err);
+	g_free(text);
+	g_key_file_free(file);
+	return result;
+}
+
+void config_done(struct config *config)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++)
+		if (keys[i].kind != KEY_NUMBER)
+			free(*text_of(config, &keys[i]));
+	memset(config, 0, sizeof(*config));
+}

@@ -165,14 +165,18 @@ struct rpc_client *rpc_client_new(int fd, struct tls_session *tls, const char *s
 	return client;
 }
 
-void rpc_client_free(struct rpc_client *client)
+void rpc_client_close(struct rpc_client *client)
 {
 	struct error why = ERROR_INIT;
 
-	if (!client)
-		return;
 	error_set(&why, ERROR_UNREACHABLE, "the connection was closed on this side");
-	client_die(client, &why);
+	if (client)
+		client_die(client, &why);
+}
+
+void rpc_client_free(struct rpc_client *client)
+{
+	rpc_client_close(client);
 	free(client);
 }
 

@@ -202,6 +202,29 @@ static void server_goes_away_task(void *data)
 }
 RPC_TEST(server_goes_away)
 
+static void close_fails_the_calls_under_way_task(void *data)
+{
+	struct fixture *fixture = data;
+	struct error err = ERROR_INIT;
+	struct task_wait done = { 0 };
+	unsigned left = 1;
+	struct rpc_client *client = rpc_connect_unix(fixture->socket, 1000, &err);
+	struct one_call call = { .client = client, .done = &done, .left = &left };
+	int64_t start_us = loop_now_us();
+
+	CHECK(client);
+	CHECK(task_start(fixture->loop, "call", call_status, &call, &err));
+	while (fixture->running == 0)
+		CHECK_OK(task_pause(1, &err), err);
+	rpc_client_close(client);
+	rpc_client_close(client); // once more is fine
+	CHECK_OK(task_wait(&done, 1000, "the call under way fails", &err), err);
+	CHECK(!call.right && loop_now_us() - start_us < 1000000);
+	CHECK(!rpc_client_alive(client));
+	rpc_client_free(client);
+}
+RPC_TEST(close_fails_the_calls_under_way)
+
 static void idle_client_sees_the_server_go_task(void *data)
 {
 	struct fixture *fixture = data;
@@ -441,6 +464,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(calls_at_once_get_their_own_replies),
 	cmocka_unit_test(deadline),
 	cmocka_unit_test(server_goes_away),
+	cmocka_unit_test(close_fails_the_calls_under_way),
 	cmocka_unit_test(idle_client_sees_the_server_go),
 	cmocka_unit_test(data_goes_both_ways),
 	cmocka_unit_test(hijack_gives_the_raw_connection),

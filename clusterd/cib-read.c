@@ -186,7 +186,25 @@ int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec
 	return error_set(err, ERROR_BUSY, "the CIB changes too fast to read group %s: try again", name);
 }
 
-// ---- a node's life
+// ---- nodes
+
+int cib_read_node(struct cib *cib, const char *name, Holdfast__Node **node, struct error *err)
+{
+	cleanup_xml xmlNode *pair = NULL;
+	char xpath[CIB_XPATH_BYTES];
+	struct error why = ERROR_INIT;
+
+	if (name_check("node", name, err) < 0)
+		return -1;
+	snprintf(xpath, sizeof(xpath), "/cib/configuration/crm_config/cluster_property_set[@id='" CIB_NODES "']/nvpair[@id='" CIB_NODE "%s']",
+		 name);
+	if (cib_get(cib, xpath, 0, &pair, &why) < 0)
+		return why.code == ERROR_NOT_FOUND ? error_set(err, ERROR_NOT_FOUND, "there is no node %s in this cluster", name) :
+						     error_copy(err, &why);
+	const char *value = crm_element_value(pair, XML_NVPAIR_ATTR_VALUE);
+	*node = (Holdfast__Node *)proto_from_json_text(&holdfast__node__descriptor, value ? value : "", err);
+	return *node ? 0 : error_prefix(err, "the definition of node %s in the CIB", name);
+}
 
 static bool says(const xmlNode *state, const char *name, const char *a, const char *b)
 {

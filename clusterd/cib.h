@@ -62,6 +62,8 @@ enum cib_life {
 	CIB_LIFE_DOWN,		// fenced, or left after stopping everything; it has not come back since
 };
 int cib_read_life(struct cib *cib, const char *node, enum cib_life *life, struct error *err) MUST_CHECK;
+// A node as it joined, by xpath. ERROR_NOT_FOUND.
+int cib_read_node(struct cib *cib, const char *name, Holdfast__Node **node, struct error *err) MUST_CHECK;
 // One group only, by xpath, from the local copy: what the agent starts with. ERROR_NOT_FOUND.
 int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, struct error *err) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 # tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here (or in its room's local.mk); its source is NAME.c. One
 # that needs more than common has a second line: tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)
+UNIT_TESTS += tests/unit/test-agent
 UNIT_TESTS += tests/unit/test-cib
 UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-error
@@ -31,3 +32,5 @@ tests_unit_test_cib_SOURCES = tests/unit/test-cib.c tests/unit/cib-fixture.c tes
 tests_unit_test_cib_LDADD = $(CIB_LIBS) $(UNIT_LIBS)
 tests_unit_test_cib_plan_SOURCES = tests/unit/test-cib-plan.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
 tests_unit_test_cib_plan_LDADD = $(CIB_LIBS) $(UNIT_LIBS)
+tests_unit_test_agent_SOURCES = tests/unit/test-agent.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
+tests_unit_test_agent_LDADD = libhypervisor.a $(CIB_LIBS) $(STORAGE_LIBS) $(UNIT_LIBS)

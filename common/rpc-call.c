@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "common/rpc-tunnel.h"
 
-#define INPUT_HIGH_BYTES (1u << 20)	// the connection is not read while a handler has more than this before it
+#define INPUT_HIGH_BYTES (1u << 20) // the connection is not read while a handler has more than this before it
 #define SLOW_READER_MS 15000
 
 static void call_unlink(struct rpc_call *call)
@@ -111,7 +111,9 @@ void rpc_call_start(struct rpc_peer *peer, Holdfast__Request *request, rpc_handl
 	peer->calls = call;
 	peer->call_count++;
 	snprintf(name, sizeof(name), "rpc %s",
-		 protobuf_c_message_descriptor_get_field(request->base.descriptor, (unsigned)request->body_case)->name);
+		protobuf_c_message_descriptor_get_field(
+			request->base.descriptor, (unsigned)request->body_case)
+			->name);
 	call->task = task_start(call->loop, name, call_main, call, &err);
 	if (!call->task) {
 		rpc_peer_refuse(peer, request->id, &err);
@@ -211,7 +213,8 @@ int rpc_call_send_data(struct rpc_call *call, const void *bytes, size_t count)
 		return -1;
 	if (!task_self())
 		return 0;
-	return rpc_connection_wait_room(call->peer->connection, RPC_QUEUE_HIGH_BYTES, SLOW_READER_MS, &ignored);
+	return rpc_connection_wait_room(
+		call->peer->connection, RPC_QUEUE_HIGH_BYTES, SLOW_READER_MS, &ignored);
 }
 
 void rpc_call_input(struct rpc_call *call, ProtobufCBinaryData *data)
@@ -234,7 +237,8 @@ void rpc_call_input(struct rpc_call *call, ProtobufCBinaryData *data)
 	task_wake(&call->input);
 }
 
-int rpc_call_receive_data(struct rpc_call *call, unsigned timeout_ms, uint8_t **bytes, size_t *count, struct error *err)
+int rpc_call_receive_data(
+	struct rpc_call *call, unsigned timeout_ms, uint8_t **bytes, size_t *count, struct error *err)
 {
 	while (!call->first) {
 		if (!call->peer)
@@ -264,13 +268,14 @@ int rpc_call_hijack(struct rpc_call *call, int *fd, struct error *err)
 	if (!call->peer)
 		return error_set(err, ERROR_UNREACHABLE, "the client has hung up");
 	if (call->peer->call_count > 1)
-		return error_set(err, ERROR_BUSY, "the connection carries other requests: it cannot be handed over");
+		return error_set(
+			err, ERROR_BUSY, "the connection carries other requests: it cannot be handed over");
 	// What comes after our reply is raw already.
 	rpc_connection_set_reading(call->peer->connection, RPC_READ_NONE);
 	reply.body_case = HOLDFAST__REPLY__BODY_DONE;
 	reply.done = &empty;
 	if (send_partial(call, &reply, err) < 0 ||
-	    rpc_connection_wait_room(call->peer->connection, 0, SLOW_READER_MS, err) < 0)
+		rpc_connection_wait_room(call->peer->connection, 0, SLOW_READER_MS, err) < 0)
 		return -1;
 	if (!call->peer)
 		return error_set(err, ERROR_UNREACHABLE, "the client has hung up");

@@ -20,18 +20,18 @@ struct partial {
 // One call that waits, on its task's stack.
 struct pending {
 	struct pending *next;
-	struct rpc_client *client;	// NULL: it failed, and is out of the client's list
+	struct rpc_client *client; // NULL: it failed, and is out of the client's list
 	uint64_t id;
 	struct task_wait wait;
-	struct partial *first, *last;	// replies that the task has not looked at yet
+	struct partial *first, *last; // replies that the task has not looked at yet
 	size_t partial_bytes;
 	struct error failure;
-	char what[200];			// for the message of a time-out
+	char what[200]; // for the message of a time-out
 };
 
 struct rpc_client {
-	struct rpc_connection *connection;	// NULL: dead
-	struct error why;			// why it is dead
+	struct rpc_connection *connection; // NULL: dead
+	struct error why; // why it is dead
 	struct pending *pendings;
 	uint64_t last_id;
 	char server[160];
@@ -77,13 +77,15 @@ static void client_die(struct rpc_client *client, const struct error *why)
 
 static bool is_last(const Holdfast__Reply *reply)
 {
-	return reply->body_case != HOLDFAST__REPLY__BODY_PROGRESS && reply->body_case != HOLDFAST__REPLY__BODY_EVENT &&
-	       reply->body_case != HOLDFAST__REPLY__BODY_DATA;
+	return reply->body_case != HOLDFAST__REPLY__BODY_PROGRESS &&
+		reply->body_case != HOLDFAST__REPLY__BODY_EVENT &&
+		reply->body_case != HOLDFAST__REPLY__BODY_DATA;
 }
 
 static void error_of_reply(const Holdfast__Reply *reply, struct error *err)
 {
-	error_set(err, reply->error->code ? (enum error_code)reply->error->code : ERROR_FAILED, "%s", reply->error->message);
+	error_set(err, reply->error->code ? (enum error_code)reply->error->code : ERROR_FAILED, "%s",
+		reply->error->message);
 }
 
 // Puts the reply into the list of the call it is for; returns false if there is none (it has given up).
@@ -123,10 +125,11 @@ static void on_frame(void *owner, const uint8_t *body, size_t size)
 	Holdfast__Reply *reply = holdfast__reply__unpack(NULL, size, body);
 
 	if (!reply || reply->body_case == HOLDFAST__REPLY__BODY__NOT_SET) {
-		error_set(&err, ERROR_PROTOCOL, "sent a message of %zu bytes that is no reply known here", size);
+		error_set(&err, ERROR_PROTOCOL, "sent a message of %zu bytes that is no reply known here",
+			size);
 		client_die(client, &err);
 	} else if (reply->id == 0 && reply->body_case == HOLDFAST__REPLY__BODY_ERROR) {
-		error_of_reply(reply, &err);	// about the connection as such
+		error_of_reply(reply, &err); // about the connection as such
 		client_die(client, &err);
 	} else if (give_to_call(client, reply, size)) {
 		return;
@@ -162,14 +165,18 @@ struct rpc_client *rpc_client_new(int fd, struct tls_session *tls, const char *s
 	return client;
 }
 
-void rpc_client_free(struct rpc_client *client)
+void rpc_client_close(struct rpc_client *client)
 {
 	struct error why = ERROR_INIT;
 
-	if (!client)
-		return;
 	error_set(&why, ERROR_UNREACHABLE, "the connection was closed on this side");
-	client_die(client, &why);
+	if (client)
+		client_die(client, &why);
+}
+
+void rpc_client_free(struct rpc_client *client)
+{
+	rpc_client_close(client);
 	free(client);
 }
 
@@ -201,8 +208,8 @@ static unsigned left_ms(int64_t deadline_us)
 }
 
 // Waits for what comes next: 1 with *reply, the last one; 0 after one that is not the last; -1.
-static int next_reply(struct pending *pending, unsigned timeout_ms, int64_t deadline_us, rpc_partial_cb *cb, void *data,
-		      Holdfast__Reply **reply, struct error *err)
+static int next_reply(struct pending *pending, unsigned timeout_ms, int64_t deadline_us, rpc_partial_cb *cb,
+	void *data, Holdfast__Reply **reply, struct error *err)
 {
 	struct partial *partial = partial_pop(pending);
 
@@ -224,8 +231,8 @@ static int next_reply(struct pending *pending, unsigned timeout_ms, int64_t dead
 	return 0;
 }
 
-static int send_request(struct rpc_client *client, struct pending *pending, Holdfast__Request *request, unsigned timeout_ms,
-			struct error *err)
+static int send_request(struct rpc_client *client, struct pending *pending, Holdfast__Request *request,
+	unsigned timeout_ms, struct error *err)
 {
 	bool own_timeout = request->timeout_ms == 0 && timeout_ms != TASK_FOREVER;
 	struct error why = ERROR_INIT;
@@ -249,8 +256,8 @@ static int send_request(struct rpc_client *client, struct pending *pending, Hold
 	return 0;
 }
 
-int rpc_client_call(struct rpc_client *client, Holdfast__Request *request, unsigned timeout_ms, rpc_partial_cb *cb, void *data,
-		    Holdfast__Reply **reply, struct error *err)
+int rpc_client_call(struct rpc_client *client, Holdfast__Request *request, unsigned timeout_ms,
+	rpc_partial_cb *cb, void *data, Holdfast__Reply **reply, struct error *err)
 {
 	int64_t deadline_us = loop_now_us() + (int64_t)timeout_ms * 1000;
 	struct pending pending = { .id = 0 };
@@ -275,7 +282,8 @@ int rpc_client_call(struct rpc_client *client, Holdfast__Request *request, unsig
 	return -1;
 }
 
-int rpc_client_do(struct rpc_client *client, Holdfast__Request *request, unsigned timeout_ms, struct error *err)
+int rpc_client_do(
+	struct rpc_client *client, Holdfast__Request *request, unsigned timeout_ms, struct error *err)
 {
 	Holdfast__Reply *reply;
 
@@ -285,7 +293,8 @@ int rpc_client_do(struct rpc_client *client, Holdfast__Request *request, unsigne
 	return 0;
 }
 
-int rpc_client_send_data(struct rpc_client *client, uint64_t id, const void *bytes, size_t count, struct error *err)
+int rpc_client_send_data(
+	struct rpc_client *client, uint64_t id, const void *bytes, size_t count, struct error *err)
 {
 	Holdfast__Request request = HOLDFAST__REQUEST__INIT;
 
@@ -310,7 +319,9 @@ int rpc_client_hijack(struct rpc_client *client, int *fd, struct error *err)
 	if (!client->connection) {
 		error_copy(err, &client->why);
 	} else if (client->pendings) {
-		error_set(err, ERROR_BUSY, "%s: the connection carries other requests: it cannot be handed over", client->server);
+		error_set(err, ERROR_BUSY,
+			"%s: the connection carries other requests: it cannot be handed over",
+			client->server);
 	} else if (rpc_connection_wait_room(client->connection, 0, SEND_DATA_MS, err) == 0) {
 		rpc_connection_detach(client->connection, fd, &tls);
 		result = tls ? rpc_tunnel_start(tls, fd, err) : 0;

@@ -21,7 +21,8 @@ struct rpc_client *rpc_connect_unix(const char *path, unsigned timeout_ms, struc
 	int fd;
 
 	// A full backlog gives no event when it has room again.
-	while ((fd = rpc_socket_connect_unix(path, &why)) < 0 && why.errnum == EAGAIN && loop_now_us() < deadline_us)
+	while ((fd = rpc_socket_connect_unix(path, &why)) < 0 && why.errnum == EAGAIN &&
+		loop_now_us() < deadline_us)
 		if (task_pause(BACKLOG_RETRY_MS, err) < 0)
 			return NULL;
 	if (fd < 0) {
@@ -32,7 +33,8 @@ struct rpc_client *rpc_connect_unix(const char *path, unsigned timeout_ms, struc
 }
 
 // Takes the session, which may be NULL after a failure.
-static struct rpc_client *shake_hands(struct tls_session *tls, const char *server, int64_t deadline_us, struct error *err)
+static struct rpc_client *shake_hands(
+	struct tls_session *tls, const char *server, int64_t deadline_us, struct error *err)
 {
 	if (!tls || tls_session_handshake(tls, left_ms(deadline_us), err) < 0) {
 		tls_session_free(tls);
@@ -50,8 +52,8 @@ static void server_name(char *name, size_t bytes, const char *node, const char *
 		snprintf(name, bytes, "%s port %u", address, port);
 }
 
-struct rpc_client *rpc_connect_tls(const char *address, unsigned port, const char *peer_node, struct tls_context *tls,
-				   unsigned timeout_ms, struct error *err)
+struct rpc_client *rpc_connect_tls(const char *address, unsigned port, const char *peer_node,
+	struct tls_context *tls, unsigned timeout_ms, struct error *err)
 {
 	int64_t deadline_us = loop_now_us() + (int64_t)timeout_ms * 1000;
 	char server[160];
@@ -65,8 +67,8 @@ struct rpc_client *rpc_connect_tls(const char *address, unsigned port, const cha
 	return shake_hands(tls_session_connect(tls, fd, peer_node, err), server, deadline_us, err);
 }
 
-struct rpc_client *rpc_connect_join(const char *address, unsigned port, const char *ca_fingerprint, unsigned timeout_ms,
-				    struct error *err)
+struct rpc_client *rpc_connect_join(const char *address, unsigned port, const char *ca_fingerprint,
+	unsigned timeout_ms, struct error *err)
 {
 	int64_t deadline_us = loop_now_us() + (int64_t)timeout_ms * 1000;
 	char server[160];

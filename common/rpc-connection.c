@@ -14,8 +14,8 @@
 #include "common/task.h"
 
 #define FINISH_MS 5000
-#define PIECE_BYTES 16384	// a TLS record
-#define READS_PER_TURN 64	// then others have their turn
+#define PIECE_BYTES 16384 // a TLS record
+#define READS_PER_TURN 64 // then others have their turn
 
 struct room_waiter {
 	struct room_waiter *next;
@@ -32,15 +32,15 @@ struct rpc_connection {
 	struct tls_session *tls;
 	struct frame_decoder decoder;
 	enum rpc_reading reading;
-	uint8_t *out;			// the queue: bytes from out_head to out_used
+	uint8_t *out; // the queue: bytes from out_head to out_used
 	size_t out_head, out_used, out_size;
 	struct room_waiter *waiters;
-	struct loop_source *source;	// of the descriptor
-	struct loop_source *kick;	// idle: there is something to do that poll does not tell
-	struct loop_source *deadline;	// of finishing
-	struct error doom;		// set: on_end is due
+	struct loop_source *source; // of the descriptor
+	struct loop_source *kick; // idle: there is something to do that poll does not tell
+	struct loop_source *deadline; // of finishing
+	struct error doom; // set: on_end is due
 	bool ended, finishing, hup, write_broken, freed;
-	unsigned busy;			// callbacks under way: memory stays
+	unsigned busy; // callbacks under way: memory stays
 };
 
 static void update(struct rpc_connection *connection);
@@ -59,7 +59,7 @@ static void wake_waiters(struct rpc_connection *connection, bool gone)
 		task_wake(&waiter->wait);
 	}
 	if (gone)
-		connection->waiters = NULL;	// they do not touch us any more
+		connection->waiters = NULL; // they do not touch us any more
 }
 
 static void end(struct rpc_connection *connection, const struct error *why)
@@ -78,7 +78,8 @@ static void end(struct rpc_connection *connection, const struct error *why)
 }
 
 // Bytes as of read(2): -1 with err, TLS_AGAIN, or 0 with err at the end.
-static ssize_t stream_read(struct rpc_connection *connection, void *bytes, size_t count, int flags, struct error *err)
+static ssize_t stream_read(
+	struct rpc_connection *connection, void *bytes, size_t count, int flags, struct error *err)
 {
 	ssize_t got;
 
@@ -101,7 +102,8 @@ static ssize_t stream_read(struct rpc_connection *connection, void *bytes, size_
 	return got;
 }
 
-static ssize_t stream_write(struct rpc_connection *connection, const void *bytes, size_t count, struct error *err)
+static ssize_t stream_write(
+	struct rpc_connection *connection, const void *bytes, size_t count, struct error *err)
 {
 	if (connection->tls)
 		return tls_session_write(connection->tls, bytes, count, err);
@@ -155,14 +157,14 @@ static void take_in(struct rpc_connection *connection)
 		if (got == TLS_AGAIN)
 			break;
 		if (got <= 0 || frame_decoder_feed(&connection->decoder, piece, (size_t)got, &err) < 0 ||
-		    deliver(connection, &err) < 0) {
+			deliver(connection, &err) < 0) {
 			if (!connection->freed)
 				end(connection, &err);
 			break;
 		}
 	}
 	if (!connection->freed && connection->reading == RPC_READ_FRAMES && connection->tls && got > 0 &&
-	    !connection->kick)
+		!connection->kick)
 		connection->kick = loop_add_idle(connection->loop, kicked, connection);
 	connection->busy--;
 }
@@ -174,7 +176,7 @@ static void watch(struct rpc_connection *connection)
 	ssize_t got = stream_read(connection, &byte, 1, MSG_PEEK, &err);
 
 	if (got > 0)
-		connection->reading = RPC_READ_NONE;	// whoever wants it starts reading again
+		connection->reading = RPC_READ_NONE; // whoever wants it starts reading again
 	else if (got != TLS_AGAIN)
 		end(connection, &err);
 }
@@ -184,7 +186,8 @@ static void put_out(struct rpc_connection *connection)
 	struct error err = ERROR_INIT;
 
 	while (queued(connection) > 0 && !connection->write_broken) {
-		ssize_t put = stream_write(connection, connection->out + connection->out_head, queued(connection), &err);
+		ssize_t put = stream_write(
+			connection, connection->out + connection->out_head, queued(connection), &err);
 		if (put == TLS_AGAIN)
 			break;
 		if (put < 0)
@@ -229,7 +232,7 @@ static void run(struct rpc_connection *connection, short events)
 static enum loop_verdict ready(int fd, short events, void *data)
 {
 	run(data, events);
-	return LOOP_CONTINUE;	// removed by whoever freed the connection
+	return LOOP_CONTINUE; // removed by whoever freed the connection
 }
 
 static enum loop_verdict kicked(void *data)
@@ -279,8 +282,8 @@ static void update(struct rpc_connection *connection)
 	}
 }
 
-struct rpc_connection *rpc_connection_new(struct loop *loop, int fd, struct tls_session *tls,
-					  const struct rpc_connection_ops *ops, void *owner)
+struct rpc_connection *rpc_connection_new(
+	struct loop *loop, int fd, struct tls_session *tls, const struct rpc_connection_ops *ops, void *owner)
 {
 	struct rpc_connection *connection = calloc(1, sizeof(*connection));
 
@@ -372,16 +375,17 @@ int rpc_connection_send(struct rpc_connection *connection, const ProtobufCMessag
 	if (connection->ended || connection->write_broken)
 		return error_set(err, ERROR_UNREACHABLE, "the other side hung up");
 	if (size > FRAME_LIMIT_BYTES)
-		return error_set(err, ERROR_NO_SPACE, "the message has %zu bytes, the limit is %u", size, FRAME_LIMIT_BYTES);
+		return error_set(err, ERROR_NO_SPACE, "the message has %zu bytes, the limit is %u", size,
+			FRAME_LIMIT_BYTES);
 	if (queued(connection) + size > RPC_QUEUE_LIMIT_BYTES) {
-		error_set(&connection->doom, ERROR_UNREACHABLE, "the other side does not take what it is sent: %zu bytes wait",
-			  queued(connection));
+		error_set(&connection->doom, ERROR_UNREACHABLE,
+			"the other side does not take what it is sent: %zu bytes wait", queued(connection));
 		if (!connection->kick)
 			connection->kick = loop_add_idle(connection->loop, kicked, connection);
 		return error_copy(err, &connection->doom);
 	}
 	if (connection->out_size - connection->out_used < size + FRAME_HEADER_BYTES &&
-	    make_room(connection, size + FRAME_HEADER_BYTES, err) < 0)
+		make_room(connection, size + FRAME_HEADER_BYTES, err) < 0)
 		return -1;
 	frame_header_encode(connection->out + connection->out_used, (uint32_t)size);
 	protobuf_c_message_pack(message, connection->out + connection->out_used + FRAME_HEADER_BYTES);
@@ -401,7 +405,8 @@ static void forget_waiter(struct rpc_connection *connection, struct room_waiter 
 	}
 }
 
-int rpc_connection_wait_room(struct rpc_connection *connection, size_t bytes, unsigned timeout_ms, struct error *err)
+int rpc_connection_wait_room(
+	struct rpc_connection *connection, size_t bytes, unsigned timeout_ms, struct error *err)
 {
 	struct room_waiter waiter = { .bytes = bytes };
 

@@ -17,22 +17,22 @@
 #include "common/rpc-socket.h"
 
 #define BACKLOG 128
-#define ACCEPT_RETRY_MS 500		// after running out of descriptors
+#define ACCEPT_RETRY_MS 500 // after running out of descriptors
 
 struct rpc_listener {
 	struct rpc_server *server;
 	struct rpc_listener *next;
 	int fd;
 	struct loop_source *source, *retry;
-	char *path;			// Unix
+	char *path; // Unix
 	char *group_name;
 	gid_t group;
 	bool has_group;
-	struct tls_context *tls;	// TCP
+	struct tls_context *tls; // TCP
 };
 
 struct rpc_handshake {
-	struct rpc_server *server;	// NULL: the server is gone
+	struct rpc_server *server; // NULL: the server is gone
 	struct rpc_handshake *next, **link;
 	struct task *task;
 	struct tls_session *tls;
@@ -85,11 +85,12 @@ static void accept_unix(struct rpc_listener *listener, int fd)
 	snprintf(name, sizeof(name), "uid %u", (unsigned)ucred.uid);
 	struct rpc_peer *peer = rpc_peer_new(listener->server, fd, NULL, RPC_CALLER_LOCAL, name);
 	if (!peer || ucred.uid == 0 || ucred.uid == geteuid() ||
-	    (listener->has_group && is_member(ucred.uid, ucred.gid, listener->group)))
+		(listener->has_group && is_member(ucred.uid, ucred.gid, listener->group)))
 		return;
 	if (listener->has_group)
-		error_set(&err, ERROR_DENIED, "%s may not use this socket: only root and members of group \"%s\" may", name,
-			  listener->group_name);
+		error_set(&err, ERROR_DENIED,
+			"%s may not use this socket: only root and members of group \"%s\" may", name,
+			listener->group_name);
 	else
 		error_set(&err, ERROR_DENIED, "%s may not use this socket: only root may", name);
 	rpc_server_complain(listener->server, name, err.message);
@@ -128,10 +129,11 @@ static void handshake_main(void *data)
 	if (known < 0) {
 		rpc_server_complain(server, handshake->name, err.message);
 	} else if (!known && server->stranger_count >= RPC_STRANGERS_MAX) {
-		rpc_server_complain(server, handshake->name, "is hung up on: too many connections without a certificate");
+		rpc_server_complain(
+			server, handshake->name, "is hung up on: too many connections without a certificate");
 	} else {
 		rpc_peer_new(server, -1, handshake->tls, known ? RPC_CALLER_NODE : RPC_CALLER_STRANGER,
-			     known ? node : handshake->name);
+			known ? node : handshake->name);
 		handshake->tls = NULL;
 	}
 	handshake_free(handshake);
@@ -143,7 +145,8 @@ static void accept_tls(struct rpc_listener *listener, int fd, const char *name)
 	struct error err = ERROR_INIT;
 
 	if (server->handshake_count >= RPC_HANDSHAKES_MAX) {
-		rpc_server_complain(server, name, "is hung up on: too many connections at once are not set up yet");
+		rpc_server_complain(
+			server, name, "is hung up on: too many connections at once are not set up yet");
 		close(fd);
 		return;
 	}
@@ -180,12 +183,14 @@ static void accept_failed(struct rpc_listener *listener, int errnum)
 	case ENOBUFS:
 	case ENOMEM:
 		// The connection stays in the backlog; poll would report it for ever.
-		rpc_server_complain(listener->server, "listener", "cannot accept a connection: out of descriptors or memory");
+		rpc_server_complain(listener->server, "listener",
+			"cannot accept a connection: out of descriptors or memory");
 		loop_fd_set_events(listener->source, 0);
-		listener->retry = loop_add_timer(listener->server->loop, ACCEPT_RETRY_MS, accept_again, listener);
+		listener->retry =
+			loop_add_timer(listener->server->loop, ACCEPT_RETRY_MS, accept_again, listener);
 		break;
 	default:
-		break;	// this one is gone already
+		break; // this one is gone already
 	}
 }
 
@@ -296,8 +301,8 @@ int rpc_server_listen_unix(struct rpc_server *server, const char *path, const ch
 	return 0;
 }
 
-int rpc_server_listen_tls(struct rpc_server *server, const char *address, unsigned port, struct tls_context *tls,
-			  struct error *err)
+int rpc_server_listen_tls(struct rpc_server *server, const char *address, unsigned port,
+	struct tls_context *tls, struct error *err)
 {
 	int fd = rpc_socket_bind_tcp(address, port, err);
 

@@ -42,7 +42,8 @@ static int connect_until(const char *path, int64_t deadline_ms, struct error *er
 	int fd;
 
 	// A full backlog gives no event when it has room again.
-	while ((fd = rpc_socket_connect_unix(path, &why)) < 0 && why.errnum == EAGAIN && now_ms() < deadline_ms)
+	while ((fd = rpc_socket_connect_unix(path, &why)) < 0 && why.errnum == EAGAIN &&
+		now_ms() < deadline_ms)
 		poll(NULL, 0, BACKLOG_RETRY_MS);
 	return fd < 0 ? error_copy(err, &why) : fd;
 }
@@ -55,7 +56,7 @@ static int send_all(int fd, const uint8_t *bytes, size_t count, int64_t deadline
 			bytes += put;
 			count -= (size_t)put;
 		} else if (errno == EPIPE || errno == ECONNRESET) {
-			return 0;	// the server may have said why: read it
+			return 0; // the server may have said why: read it
 		} else if (errno != EINTR && errno != EAGAIN) {
 			return error_set_errno(err, errno, "cannot send the request");
 		} else if (wait_fd(fd, POLLOUT, deadline_ms, err) < 0) {
@@ -70,7 +71,8 @@ static int send_request(int fd, const Holdfast__Request *request, int64_t deadli
 	size_t size = holdfast__request__get_packed_size(request);
 
 	if (size > FRAME_LIMIT_BYTES)
-		return error_set(err, ERROR_NO_SPACE, "the request has %zu bytes, the limit is %u", size, FRAME_LIMIT_BYTES);
+		return error_set(err, ERROR_NO_SPACE, "the request has %zu bytes, the limit is %u", size,
+			FRAME_LIMIT_BYTES);
 	cleanup_free uint8_t *frame = malloc(FRAME_HEADER_BYTES + size);
 	if (!frame)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a request of %zu bytes", size);
@@ -79,7 +81,8 @@ static int send_request(int fd, const Holdfast__Request *request, int64_t deadli
 	return send_all(fd, frame, FRAME_HEADER_BYTES + size, deadline_ms, err);
 }
 
-static int receive_frame(int fd, struct frame_decoder *decoder, int64_t deadline_ms, Holdfast__Reply **reply, struct error *err)
+static int receive_frame(int fd, struct frame_decoder *decoder, int64_t deadline_ms, Holdfast__Reply **reply,
+	struct error *err)
 {
 	uint8_t piece[16384];
 	const uint8_t *body;
@@ -101,7 +104,8 @@ static int receive_frame(int fd, struct frame_decoder *decoder, int64_t deadline
 		return -1;
 	*reply = holdfast__reply__unpack(NULL, size, body);
 	if (!*reply)
-		return error_set(err, ERROR_PROTOCOL, "the server sent a message of %zu bytes that is no reply", size);
+		return error_set(
+			err, ERROR_PROTOCOL, "the server sent a message of %zu bytes that is no reply", size);
 	return 0;
 }
 
@@ -118,8 +122,9 @@ static int receive_reply(int fd, uint64_t id, int64_t deadline_ms, Holdfast__Rep
 		}
 		switch ((*reply)->body_case) {
 		case HOLDFAST__REPLY__BODY_ERROR:
-			error_set(err, (*reply)->error->code ? (enum error_code)(*reply)->error->code : ERROR_FAILED, "%s",
-				  (*reply)->error->message);
+			error_set(err,
+				(*reply)->error->code ? (enum error_code)(*reply)->error->code : ERROR_FAILED,
+				"%s", (*reply)->error->message);
 			result = -1;
 			break;
 		case HOLDFAST__REPLY__BODY_PROGRESS:
@@ -127,7 +132,9 @@ static int receive_reply(int fd, uint64_t id, int64_t deadline_ms, Holdfast__Rep
 		case HOLDFAST__REPLY__BODY_DATA:
 			break;
 		default:
-			result = (*reply)->id == id ? 0 : error_set(err, ERROR_PROTOCOL, "the server replied to another request");
+			result = (*reply)->id == id
+				? 0
+				: error_set(err, ERROR_PROTOCOL, "the server replied to another request");
 		}
 		if (result != 0) {
 			holdfast__reply__free_unpacked(*reply, NULL);
@@ -138,7 +145,8 @@ static int receive_reply(int fd, uint64_t id, int64_t deadline_ms, Holdfast__Rep
 	return result;
 }
 
-int rpc_call_once(const char *path, Holdfast__Request *request, unsigned timeout_ms, Holdfast__Reply **reply, struct error *err)
+int rpc_call_once(const char *path, Holdfast__Request *request, unsigned timeout_ms, Holdfast__Reply **reply,
+	struct error *err)
 {
 	int64_t deadline_ms = now_ms() + timeout_ms;
 	cleanup_fd int fd = connect_until(path, deadline_ms, err);
@@ -149,7 +157,8 @@ int rpc_call_once(const char *path, Holdfast__Request *request, unsigned timeout
 	request->id = 1;
 	if (request->timeout_ms == 0)
 		request->timeout_ms = timeout_ms;
-	if (send_request(fd, request, deadline_ms, err) < 0 || receive_reply(fd, request->id, deadline_ms, reply, err) < 0)
+	if (send_request(fd, request, deadline_ms, err) < 0 ||
+		receive_reply(fd, request->id, deadline_ms, reply, err) < 0)
 		return err && err->code == ERROR_TIMEOUT ? error_prefix(err, "%s", path) : -1;
 	return 0;
 }

@@ -62,7 +62,8 @@ void rpc_server_complain(struct rpc_server *server, const char *peer, const char
 	if (server->log_count < COMPLAINTS_PER_WINDOW)
 		log_warning("peer=%s %s", peer, message);
 	else if (server->log_count == COMPLAINTS_PER_WINDOW)
-		log_warning("peer=%s %s (further complaints of this kind are left out for a while)", peer, message);
+		log_warning("peer=%s %s (further complaints of this kind are left out for a while)", peer,
+			message);
 }
 
 void rpc_peer_refuse(struct rpc_peer *peer, uint64_t id, const struct error *why)
@@ -90,7 +91,8 @@ void rpc_peer_finish(struct rpc_peer *peer)
 
 static const ProtobufCFieldDescriptor *body_field(const Holdfast__Request *request)
 {
-	return protobuf_c_message_descriptor_get_field(request->base.descriptor, (unsigned)request->body_case);
+	return protobuf_c_message_descriptor_get_field(
+		request->base.descriptor, (unsigned)request->body_case);
 }
 
 // What serves this request, or NULL with why not.
@@ -100,12 +102,13 @@ static rpc_handler_fn *choose(struct rpc_peer *peer, const Holdfast__Request *re
 	const char *what = body_field(request)->name;
 
 	if (peer->call_count >= RPC_CALLS_PER_PEER) {
-		error_set(err, ERROR_BUSY, "too many requests at once on one connection (the limit is %d): try again later",
-			  RPC_CALLS_PER_PEER);
+		error_set(err, ERROR_BUSY,
+			"too many requests at once on one connection (the limit is %d): try again later",
+			RPC_CALLS_PER_PEER);
 		return NULL;
 	}
 	if (server->forward && peer->caller != RPC_CALLER_STRANGER && request->node[0] &&
-	    strcmp(request->node, server->own_node) != 0)
+		strcmp(request->node, server->own_node) != 0)
 		return server->forward;
 	for (const struct rpc_handler *handler = server->handlers; handler->body; handler++) {
 		if (handler->body != request->body_case)
@@ -113,16 +116,19 @@ static rpc_handler_fn *choose(struct rpc_peer *peer, const Holdfast__Request *re
 		if (handler->callers & 1u << peer->caller)
 			return handler->serve;
 		if (peer->caller == RPC_CALLER_STRANGER)
-			error_set(err, ERROR_DENIED, "\"%s\" needs a certificate of this cluster, and you have shown none: "
-				  "join the node to the cluster first", what);
+			error_set(err, ERROR_DENIED,
+				"\"%s\" needs a certificate of this cluster, and you have shown none: "
+				"join the node to the cluster first",
+				what);
 		else
 			error_set(err, ERROR_DENIED, "\"%s\" is not for %s", what,
-				  peer->caller == RPC_CALLER_NODE ? "other nodes" : "local callers");
+				peer->caller == RPC_CALLER_NODE ? "other nodes" : "local callers");
 		return NULL;
 	}
 	// a stranger need not learn what we serve
 	if (peer->caller == RPC_CALLER_STRANGER)
-		error_set(err, ERROR_DENIED, "\"%s\" needs a certificate of this cluster, and you have shown none", what);
+		error_set(err, ERROR_DENIED,
+			"\"%s\" needs a certificate of this cluster, and you have shown none", what);
 	else
 		error_set(err, ERROR_USAGE, "\"%s\" is not served by this daemon", what);
 	return NULL;
@@ -153,14 +159,16 @@ static void on_frame(void *owner, const uint8_t *body, size_t size)
 	Holdfast__Request *request = holdfast__request__unpack(NULL, size, body);
 
 	if (!request) {
-		error_set(&err, ERROR_PROTOCOL, "a message of %zu bytes is no request: the sender does not speak our protocol", size);
+		error_set(&err, ERROR_PROTOCOL,
+			"a message of %zu bytes is no request: the sender does not speak our protocol", size);
 		protocol_error(peer, 0, &err);
 		return;
 	}
 	peer->was_busy = true;
 	if (request->body_case == HOLDFAST__REQUEST__BODY__NOT_SET || !body_field(request)) {
-		error_set(&err, ERROR_PROTOCOL, "a request without a body that is known here: the sender is of another version or "
-			  "does not speak our protocol");
+		error_set(&err, ERROR_PROTOCOL,
+			"a request without a body that is known here: the sender is of another version or "
+			"does not speak our protocol");
 		protocol_error(peer, request->id, &err);
 	} else if (request->body_case == HOLDFAST__REQUEST__BODY_DATA) {
 		take_data(peer, request);
@@ -205,8 +213,8 @@ static enum loop_verdict stranger_idle(void *data)
 	return LOOP_STOP;
 }
 
-struct rpc_peer *rpc_peer_new(struct rpc_server *server, int fd, struct tls_session *tls, enum rpc_caller caller,
-			      const char *name)
+struct rpc_peer *rpc_peer_new(
+	struct rpc_server *server, int fd, struct tls_session *tls, enum rpc_caller caller, const char *name)
 {
 	struct rpc_peer *peer = calloc(1, sizeof(*peer));
 

@@ -18,8 +18,9 @@ static int unix_address(const char *path, struct sockaddr_un *address, struct er
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(address->sun_path))
-		return error_set(err, ERROR_USAGE, "the path \"%s\" is too long for a Unix socket (the limit is %zu bytes)", path,
-				 sizeof(address->sun_path) - 1);
+		return error_set(err, ERROR_USAGE,
+			"the path \"%s\" is too long for a Unix socket (the limit is %zu bytes)", path,
+			sizeof(address->sun_path) - 1);
 	memcpy(address->sun_path, path, strlen(path));
 	return 0;
 }
@@ -65,7 +66,8 @@ static int clear_stale(const char *path, struct error *err)
 	if (fd >= 0)
 		close(fd);
 	if (fd >= 0 || why.errnum != ECONNREFUSED)
-		return error_set(err, ERROR_EXISTS, "another process listens at %s: is the daemon running already?", path);
+		return error_set(err, ERROR_EXISTS,
+			"another process listens at %s: is the daemon running already?", path);
 	if (unlink(path) < 0)
 		return error_set_errno(err, errno, "cannot remove the stale socket %s", path);
 	return 0;
@@ -104,7 +106,8 @@ int rpc_socket_bind_tcp(const char *address, unsigned port, struct error *err)
 	// "::" takes IPv4 too, but a kernel may have no IPv6
 	int result = resolve(address ? address : "::", port, AI_NUMERICHOST | AI_PASSIVE, &list);
 	if (result != 0)
-		return error_set(err, ERROR_USAGE, "\"%s\" is no IP address to listen at: %s", shown, gai_strerror(result));
+		return error_set(err, ERROR_USAGE, "\"%s\" is no IP address to listen at: %s", shown,
+			gai_strerror(result));
 	cleanup_fd int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 && errno == EAFNOSUPPORT && !address) {
 		freeaddrinfo(list);
@@ -141,7 +144,7 @@ void rpc_socket_name(const struct sockaddr_storage *address, socklen_t size, cha
 	char host[64], service[16];
 
 	if (getnameinfo((const struct sockaddr *)address, size, host, sizeof(host), service, sizeof(service),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		snprintf(name, name_bytes, "unknown");
 	else
 		snprintf(name, name_bytes, "%s port %s", host, service);
@@ -159,8 +162,8 @@ static int look_up(void *data, struct error *err)
 	int result = resolve(lookup->host, lookup->port, 0, &lookup->list);
 
 	return result == 0 ? 0
-			   : error_set(err, ERROR_NOT_FOUND, "cannot find the address of \"%s\": %s", lookup->host,
-				       gai_strerror(result));
+			   : error_set(err, ERROR_NOT_FOUND, "cannot find the address of \"%s\": %s",
+				     lookup->host, gai_strerror(result));
 }
 
 static int connect_one(const struct addrinfo *to, unsigned timeout_ms, struct error *err)
@@ -192,7 +195,8 @@ int rpc_socket_connect_tcp(const char *address, unsigned port, unsigned timeout_
 	if (strlen(address) >= sizeof(lookup.host))
 		return error_set(err, ERROR_USAGE, "the address \"%.60s...\" is too long", address);
 	memcpy(lookup.host, address, strlen(address));
-	if (resolve(address, port, AI_NUMERICHOST, &lookup.list) != 0 && task_offload(look_up, &lookup, err) < 0)
+	if (resolve(address, port, AI_NUMERICHOST, &lookup.list) != 0 &&
+		task_offload(look_up, &lookup, err) < 0)
 		return -1;
 	for (struct addrinfo *to = lookup.list; to && fd < 0; to = to->ai_next) {
 		int64_t left_ms = (deadline_us - loop_now_us()) / 1000;

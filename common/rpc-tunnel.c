@@ -18,22 +18,22 @@
 #define BUFFER_BYTES (256u << 10)
 #define SOCKET_BUFFER_BYTES (1u << 20)
 #define STACK_BYTES (256u << 10)
-#define DEAF_MS 30000		// how long the peer may take to end its direction after the local side is gone
+#define DEAF_MS 30000 // how long the peer may take to end its direction after the local side is gone
 
 // Bytes on their way in one direction: from `head` to `used`.
 struct direction {
 	uint8_t *buffer;
 	size_t head, used;
-	bool end_seen;		// nothing more comes
-	bool end_told;		// and the other side knows
+	bool end_seen; // nothing more comes
+	bool end_told; // and the other side knows
 };
 
 struct tunnel {
 	struct tls_session *tls;
-	int fd;			// our end of the socketpair
-	struct direction out;	// socketpair to TLS
-	struct direction in;	// TLS to socketpair
-	bool deaf;		// nobody is left at the socketpair's other end to take what comes in
+	int fd; // our end of the socketpair
+	struct direction out; // socketpair to TLS
+	struct direction in; // TLS to socketpair
+	bool deaf; // nobody is left at the socketpair's other end to take what comes in
 	bool broken;
 };
 
@@ -89,7 +89,8 @@ static bool move_out(struct tunnel *tunnel)
 	if (!out->end_seen && held(out) == 0)
 		moved = filled(tunnel, out, plain(read(tunnel->fd, out->buffer, BUFFER_BYTES)));
 	while (held(out) > 0 && !tunnel->broken) {
-		if (!emptied(tunnel, out, tls_session_write(tunnel->tls, out->buffer + out->head, held(out), &ignored)))
+		if (!emptied(tunnel, out,
+			    tls_session_write(tunnel->tls, out->buffer + out->head, held(out), &ignored)))
 			break;
 		moved = true;
 	}
@@ -109,7 +110,9 @@ static bool move_in(struct tunnel *tunnel)
 
 	// A read gives one record at most: several make one write.
 	while (!in->end_seen && in->used < BUFFER_BYTES && in->head == 0 && !tunnel->broken) {
-		if (!filled(tunnel, in, tls_session_read(tunnel->tls, in->buffer + in->used, BUFFER_BYTES - in->used, &ignored)))
+		if (!filled(tunnel, in,
+			    tls_session_read(
+				    tunnel->tls, in->buffer + in->used, BUFFER_BYTES - in->used, &ignored)))
 			break;
 		moved = true;
 	}
@@ -117,7 +120,8 @@ static bool move_in(struct tunnel *tunnel)
 	if (tunnel->deaf && held(in) > 0)
 		tunnel->broken = true;
 	else if (held(in) > 0)
-		moved |= emptied(tunnel, in, plain(send(tunnel->fd, in->buffer + in->head, held(in), MSG_NOSIGNAL)));
+		moved |= emptied(
+			tunnel, in, plain(send(tunnel->fd, in->buffer + in->head, held(in), MSG_NOSIGNAL)));
 	if (in->end_seen && !in->end_told && held(in) == 0) {
 		shutdown(tunnel->fd, SHUT_WR);
 		in->end_told = true;
@@ -196,7 +200,7 @@ int rpc_tunnel_start(struct tls_session *tls, int *fd, struct error *err)
 		tunnel->out.buffer = malloc(BUFFER_BYTES);
 	}
 	if (!tunnel || !tunnel->in.buffer || !tunnel->out.buffer ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		error_set_errno(err, errno, "cannot set up a tunnel");
 		if (tunnel) {
 			free(tunnel->in.buffer);

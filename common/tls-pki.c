@@ -15,15 +15,15 @@
 #include "common/tls-private.h"
 
 #define VALID_DAYS (20 * 365)
-#define CLOCKS_APART_S (24 * 3600)	// valid from a day ago: a node's clock may be behind
+#define CLOCKS_APART_S (24 * 3600) // valid from a day ago: a node's clock may be behind
 #define SERIAL_BYTES 16
 #define PEM_LIMIT_BYTES 65536
 
 // Scope-bound release of OpenSSL's objects.
-#define RELEASE(type, release)                                                                               \
-	static void release##_p(type **object)                                                               \
-	{                                                                                                    \
-		release(*object);                                                                            \
+#define RELEASE(type, release)                 \
+	static void release##_p(type **object) \
+	{                                      \
+		release(*object);              \
 	}
 RELEASE(X509, X509_free)
 RELEASE(X509_REQ, X509_REQ_free)
@@ -45,7 +45,8 @@ static void ca_done(struct ca *ca)
 static int path_in(char path[512], const char *directory, const char *file, struct error *err)
 {
 	if ((size_t)snprintf(path, 512, "%s/%s", directory, file) >= 512)
-		return error_set(err, ERROR_USAGE, "the path of the directory \"%.100s...\" is too long", directory);
+		return error_set(
+			err, ERROR_USAGE, "the path of the directory \"%.100s...\" is too long", directory);
 	return 0;
 }
 
@@ -83,7 +84,8 @@ static X509 *load_certificate(const char *directory, const char *file, struct er
 	cleanup_free char *text = NULL;
 	size_t size;
 
-	if (path_in(path, directory, file, err) < 0 || file_read(path, PEM_LIMIT_BYTES, &text, &size, err) < 0)
+	if (path_in(path, directory, file, err) < 0 ||
+		file_read(path, PEM_LIMIT_BYTES, &text, &size, err) < 0)
 		return NULL;
 	cleanup_with(BIO_free_all) BIO *bio = BIO_new_mem_buf(text, (int)size);
 	X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
@@ -98,7 +100,8 @@ static EVP_PKEY *load_key(const char *directory, const char *file, struct error 
 	char *text = NULL;
 	size_t size;
 
-	if (path_in(path, directory, file, err) < 0 || file_read(path, PEM_LIMIT_BYTES, &text, &size, err) < 0)
+	if (path_in(path, directory, file, err) < 0 ||
+		file_read(path, PEM_LIMIT_BYTES, &text, &size, err) < 0)
 		return NULL;
 	BIO *bio = BIO_new_mem_buf(text, (int)size);
 	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
@@ -121,8 +124,10 @@ static int load_ca(const char *directory, struct ca *ca, struct error *err)
 	if (ca->key)
 		tls_error_set(err, ERROR_FAILED, "%s/ca.key is not the key of ca.pem", directory);
 	else
-		error_prefix(err, "this node cannot sign certificates, as it has not the CA's key: ask the node where the "
-			     "cluster was made");
+		error_prefix(err,
+			"this node cannot sign certificates, as it has not the CA's key: ask the node where "
+			"the "
+			"cluster was made");
 	ca_done(ca);
 	*ca = (struct ca){ 0 };
 	return -1;
@@ -135,7 +140,7 @@ static int set_serial(X509 *certificate)
 
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return 0;
-	random[0] = (random[0] & 0x7f) | 0x40;	// positive, and of full length
+	random[0] = (random[0] & 0x7f) | 0x40; // positive, and of full length
 	number = BN_bin2bn(random, sizeof(random), NULL);
 	int result = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
 	BN_free(number);
@@ -159,10 +164,11 @@ static X509 *draft(const char *name, EVP_PKEY *key)
 	X509 *certificate = X509_new();
 
 	if (certificate && X509_set_version(certificate, X509_VERSION_3) && set_serial(certificate) &&
-	    X509_gmtime_adj(X509_getm_notBefore(certificate), -CLOCKS_APART_S) &&
-	    X509_time_adj_ex(X509_getm_notAfter(certificate), VALID_DAYS, 0, NULL) && X509_set_pubkey(certificate, key) &&
-	    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, (const unsigned char *)name, -1,
-				       -1, 0))
+		X509_gmtime_adj(X509_getm_notBefore(certificate), -CLOCKS_APART_S) &&
+		X509_time_adj_ex(X509_getm_notAfter(certificate), VALID_DAYS, 0, NULL) &&
+		X509_set_pubkey(certificate, key) &&
+		X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+			(const unsigned char *)name, -1, -1, 0))
 		return certificate;
 	X509_free(certificate);
 	return NULL;
@@ -173,7 +179,7 @@ int tls_ca_create(const char *directory, const char *cluster, struct error *err)
 	char path[512], name[96];
 
 	if (name_check("cluster", cluster, err) < 0 || path_in(path, directory, "ca.pem", err) < 0 ||
-	    file_make_directory(directory, 0755, err) < 0)
+		file_make_directory(directory, 0755, err) < 0)
 		return -1;
 	if (access(path, F_OK) == 0)
 		return error_set(err, ERROR_EXISTS, "%s exists: this node has a cluster already", path);
@@ -181,10 +187,11 @@ int tls_ca_create(const char *directory, const char *cluster, struct error *err)
 	cleanup_with(EVP_PKEY_free) EVP_PKEY *key = EVP_EC_gen("P-256");
 	cleanup_with(X509_free) X509 *certificate = key ? draft(name, key) : NULL;
 	if (!certificate || !X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) ||
-	    !add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
-	    !add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-	    !add_extension(certificate, certificate, NID_subject_key_identifier, "hash") ||
-	    !X509_sign(certificate, key, EVP_sha256()))
+		!add_extension(
+			certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
+		!add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+		!add_extension(certificate, certificate, NID_subject_key_identifier, "hash") ||
+		!X509_sign(certificate, key, EVP_sha256()))
 		return tls_error_set(err, ERROR_FAILED, "cannot make the cluster's CA");
 	// the key first: a CA certificate without a key would be in the way of the next try
 	if (write_key(directory, "ca.key", key, err) < 0)
@@ -199,13 +206,13 @@ static X509 *sign(const struct ca *ca, const char *node, EVP_PKEY *key, struct e
 
 	snprintf(names, sizeof(names), "DNS:%s", node);
 	if (certificate && X509_set_issuer_name(certificate, X509_get_subject_name(ca->certificate)) &&
-	    add_extension(certificate, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
-	    add_extension(certificate, ca->certificate, NID_key_usage, "critical,digitalSignature") &&
-	    add_extension(certificate, ca->certificate, NID_ext_key_usage, "serverAuth,clientAuth") &&
-	    add_extension(certificate, ca->certificate, NID_subject_key_identifier, "hash") &&
-	    add_extension(certificate, ca->certificate, NID_authority_key_identifier, "keyid:always") &&
-	    add_extension(certificate, ca->certificate, NID_subject_alt_name, names) &&
-	    X509_sign(certificate, ca->key, EVP_sha256()))
+		add_extension(certificate, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
+		add_extension(certificate, ca->certificate, NID_key_usage, "critical,digitalSignature") &&
+		add_extension(certificate, ca->certificate, NID_ext_key_usage, "serverAuth,clientAuth") &&
+		add_extension(certificate, ca->certificate, NID_subject_key_identifier, "hash") &&
+		add_extension(certificate, ca->certificate, NID_authority_key_identifier, "keyid:always") &&
+		add_extension(certificate, ca->certificate, NID_subject_alt_name, names) &&
+		X509_sign(certificate, ca->key, EVP_sha256()))
 		return certificate;
 	tls_error_set(err, ERROR_FAILED, "cannot make a certificate for \"%s\"", node);
 	X509_free(certificate);
@@ -238,9 +245,9 @@ int tls_request_create(const char *directory, const char *node, char **csr_pem, 
 	cleanup_with(X509_REQ_free) X509_REQ *request = X509_REQ_new();
 	cleanup_with(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
 	if (!key || !request || !bio || !X509_REQ_set_pubkey(request, key) ||
-	    !X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8, (const unsigned char *)node, -1,
-					-1, 0) ||
-	    !X509_REQ_sign(request, key, EVP_sha256()) || !PEM_write_bio_X509_REQ(bio, request))
+		!X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
+			(const unsigned char *)node, -1, -1, 0) ||
+		!X509_REQ_sign(request, key, EVP_sha256()) || !PEM_write_bio_X509_REQ(bio, request))
 		return tls_error_set(err, ERROR_FAILED, "cannot make a certificate request");
 	if (write_key(directory, "node.key", key, err) < 0)
 		return -1;
@@ -255,23 +262,28 @@ static EVP_PKEY *check_request(X509_REQ *request, const char *node, struct error
 	char name[80] = "", curve[32] = "";
 	EVP_PKEY *key = X509_REQ_get0_pubkey(request);
 
-	if (X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(request), NID_commonName, name, sizeof(name)) < 0 ||
-	    strcmp(name, node) != 0) {
-		error_set(err, ERROR_DENIED, "the certificate request is for \"%s\", not for \"%s\"", name, node);
+	if (X509_NAME_get_text_by_NID(
+		    X509_REQ_get_subject_name(request), NID_commonName, name, sizeof(name)) < 0 ||
+		strcmp(name, node) != 0) {
+		error_set(err, ERROR_DENIED, "the certificate request is for \"%s\", not for \"%s\"", name,
+			node);
 		return NULL;
 	}
-	if (!key || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 || strcmp(curve, "prime256v1") != 0) {
+	if (!key || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1 ||
+		strcmp(curve, "prime256v1") != 0) {
 		error_set(err, ERROR_DENIED, "the certificate request of \"%s\" has no EC P-256 key", node);
 		return NULL;
 	}
 	if (X509_REQ_verify(request, key) != 1) {
-		tls_error_set(err, ERROR_DENIED, "the certificate request of \"%s\" is not signed with its own key", node);
+		tls_error_set(err, ERROR_DENIED,
+			"the certificate request of \"%s\" is not signed with its own key", node);
 		return NULL;
 	}
 	return key;
 }
 
-int tls_request_sign(const char *directory, const char *node, const char *csr_pem, char **certificate_pem, struct error *err)
+int tls_request_sign(const char *directory, const char *node, const char *csr_pem, char **certificate_pem,
+	struct error *err)
 {
 	struct ca ca;
 	char *text;
@@ -282,7 +294,8 @@ int tls_request_sign(const char *directory, const char *node, const char *csr_pe
 		return error_set(err, ERROR_USAGE, "the certificate request is too long");
 	ERR_clear_error();
 	cleanup_with(BIO_free_all) BIO *in = BIO_new_mem_buf(csr_pem, -1);
-	cleanup_with(X509_REQ_free) X509_REQ *request = in ? PEM_read_bio_X509_REQ(in, NULL, NULL, NULL) : NULL;
+	cleanup_with(X509_REQ_free) X509_REQ *request =
+		in ? PEM_read_bio_X509_REQ(in, NULL, NULL, NULL) : NULL;
 	if (!request)
 		return tls_error_set(err, ERROR_USAGE, "this is no certificate request");
 	EVP_PKEY *key = check_request(request, node, err);

@@ -22,9 +22,9 @@ struct tls_session {
 	SSL *ssl;
 	BIO_METHOD *method;
 	int fd;
-	bool broken;		// no good-bye any more
-	char expected[64];	// the peer's node name; empty: any
-	char fingerprint[65];	// of the CA that a joining node trusts
+	bool broken; // no good-bye any more
+	char expected[64]; // the peer's node name; empty: any
+	char fingerprint[65]; // of the CA that a joining node trusts
 };
 
 // ---- the BIO
@@ -105,7 +105,7 @@ static struct tls_session *session_new(SSL_CTX *ctx, int fd, struct error *err)
 		return NULL;
 	}
 	session->fd = fd;
-	session->broken = true;		// until the handshake is done
+	session->broken = true; // until the handshake is done
 	session->ssl = SSL_new(ctx);
 	BIO *bio = session->ssl ? bio_of(session) : NULL;
 	if (!bio) {
@@ -126,7 +126,8 @@ struct tls_session *tls_session_accept(struct tls_context *context, int fd, stru
 	return session;
 }
 
-struct tls_session *tls_session_connect(struct tls_context *context, int fd, const char *peer_node, struct error *err)
+struct tls_session *tls_session_connect(
+	struct tls_context *context, int fd, const char *peer_node, struct error *err)
 {
 	struct tls_session *session = session_new(context->client, fd, err);
 
@@ -181,7 +182,8 @@ struct tls_session *tls_session_join(int fd, const char *ca_fingerprint, struct 
 	if (!ctx) {
 		close(fd);
 		if (strlen(ca_fingerprint) != 64)
-			error_set(err, ERROR_USAGE, "a CA fingerprint has 64 hexadecimal digits, not %zu", strlen(ca_fingerprint));
+			error_set(err, ERROR_USAGE, "a CA fingerprint has 64 hexadecimal digits, not %zu",
+				strlen(ca_fingerprint));
 		return NULL;
 	}
 	struct tls_session *session = session_new(ctx, fd, err);
@@ -190,7 +192,7 @@ struct tls_session *tls_session_join(int fd, const char *ca_fingerprint, struct 
 		SSL_CTX_set_cert_verify_callback(ctx, verify_by_fingerprint, session);
 		SSL_set_connect_state(session->ssl);
 	}
-	SSL_CTX_free(ctx);	// the session keeps it
+	SSL_CTX_free(ctx); // the session keeps it
 	return session;
 }
 
@@ -214,7 +216,9 @@ static const char *name_shown(const struct tls_session *session, char *name, siz
 {
 	X509 *certificate = SSL_get0_peer_certificate(session->ssl);
 
-	if (!certificate || X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, (int)bytes) < 0)
+	if (!certificate ||
+		X509_NAME_get_text_by_NID(
+			X509_get_subject_name(certificate), NID_commonName, name, (int)bytes) < 0)
 		snprintf(name, bytes, "unknown");
 	return name;
 }
@@ -225,13 +229,16 @@ static int verify_error(const struct tls_session *session, struct error *err)
 
 	switch (why) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
-		return error_set(err, ERROR_DENIED, "the node there is not \"%s\": check the address", session->expected);
+		return error_set(err, ERROR_DENIED, "the node there is not \"%s\": check the address",
+			session->expected);
 	case X509_V_ERR_CERT_UNTRUSTED:
 		return error_set(err, ERROR_DENIED,
-			"the certificate authority there is not the one in the join token: check the address, or make a new token");
+			"the certificate authority there is not the one in the join token: check the "
+			"address, or make a new token");
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return error_set(err, ERROR_DENIED, "the other side's certificate is not valid now (%s): check both clocks",
+		return error_set(err, ERROR_DENIED,
+			"the other side's certificate is not valid now (%s): check both clocks",
 			X509_verify_cert_error_string(why));
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -240,10 +247,12 @@ static int verify_error(const struct tls_session *session, struct error *err)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
 		return error_set(err, ERROR_DENIED,
-			"the other side's certificate is not signed by our cluster's CA: it belongs to another cluster (%s)",
+			"the other side's certificate is not signed by our cluster's CA: it belongs to "
+			"another cluster (%s)",
 			X509_verify_cert_error_string(why));
 	default:
-		return error_set(err, ERROR_DENIED, "the other side's certificate is refused: %s", X509_verify_cert_error_string(why));
+		return error_set(err, ERROR_DENIED, "the other side's certificate is refused: %s",
+			X509_verify_cert_error_string(why));
 	}
 }
 
@@ -261,9 +270,11 @@ static int library_error(struct tls_session *session, struct error *err)
 	case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
 	case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
 		return error_set(err, ERROR_DENIED,
-			"the other side refuses our certificate: it is not of the same cluster (%s)", ERR_reason_error_string(ERR_peek_error()));
+			"the other side refuses our certificate: it is not of the same cluster (%s)",
+			ERR_reason_error_string(ERR_peek_error()));
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-		return error_set(err, ERROR_DENIED, "the other side refuses our certificate as not valid now: check both clocks");
+		return error_set(err, ERROR_DENIED,
+			"the other side refuses our certificate as not valid now: check both clocks");
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 		return error_set(err, ERROR_UNREACHABLE, "the connection was cut");
 	case SSL_R_WRONG_VERSION_NUMBER:
@@ -314,15 +325,16 @@ int tls_session_handshake(struct tls_session *session, unsigned timeout_ms, stru
 		}
 		result = outcome(session, result, errno, err);
 		if (result == 0)
-			return error_set(err, ERROR_UNREACHABLE, "the other side hung up during the TLS handshake");
+			return error_set(
+				err, ERROR_UNREACHABLE, "the other side hung up during the TLS handshake");
 		if (result == -1) {
 			// what it has sent must not make the kernel answer with a reset, which could overtake our alert
 			shutdown(session->fd, SHUT_WR);
 			return -1;
 		}
 		int64_t left_ms = (deadline_us - loop_now_us()) / 1000;
-		if (task_wait_fd(session->fd, SSL_want_write(session->ssl) ? POLLOUT : POLLIN, left_ms > 0 ? (unsigned)left_ms : 0,
-				 "TLS handshake", err) < 0)
+		if (task_wait_fd(session->fd, SSL_want_write(session->ssl) ? POLLOUT : POLLIN,
+			    left_ms > 0 ? (unsigned)left_ms : 0, "TLS handshake", err) < 0)
 			return -1;
 	}
 }
@@ -333,7 +345,8 @@ int tls_session_peer(const struct tls_session *session, char name[64], struct er
 		return 0;
 	if (name_valid(name_shown(session, name, 64)))
 		return 1;
-	return error_set(err, ERROR_DENIED, "its certificate is for \"%.63s\", which is no node's name", name);
+	return error_set(
+		err, ERROR_DENIED, "its certificate is for \"%.63s\", which is no node's name", name);
 }
 
 int tls_session_fd(const struct tls_session *session)

@@ -32,14 +32,16 @@ SSL_CTX *tls_settings_new(const SSL_METHOD *method, struct error *err)
 	ERR_clear_error();
 	SSL_CTX *ctx = SSL_CTX_new(method);
 	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384") ||
-	    !SSL_CTX_set_num_tickets(ctx, 0)) {
+		!SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384") ||
+		!SSL_CTX_set_num_tickets(ctx, 0)) {
 		tls_error_set(err, ERROR_FAILED, "cannot set up TLS 1.3");
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ctx,
+		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+			SSL_MODE_RELEASE_BUFFERS);
 	// Clients without a certificate come in, as strangers; one that we cannot verify does not.
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	return ctx;
@@ -72,7 +74,8 @@ static SSL_CTX *load(const SSL_METHOD *method, const char *directory, struct err
 	if (!SSL_CTX_load_verify_file(ctx, ca))
 		result = tls_error_set(err, ERROR_FAILED, "cannot load the cluster's CA from %s", ca);
 	else if (SSL_CTX_use_certificate_file(ctx, certificate, SSL_FILETYPE_PEM) != 1)
-		result = tls_error_set(err, ERROR_FAILED, "cannot load the node's certificate from %s", certificate);
+		result = tls_error_set(
+			err, ERROR_FAILED, "cannot load the node's certificate from %s", certificate);
 	else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
 		result = tls_error_set(err, ERROR_FAILED, "cannot load the node's key from %s", key);
 	else if (!SSL_CTX_check_private_key(ctx))

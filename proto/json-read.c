@@ -11,7 +11,7 @@
 // Where we are, as a list on the stack, innermost first: only an error spells it out.
 struct place {
 	const struct place *outer;
-	const char *name;		// NULL: an element of the outer place
+	const char *name; // NULL: an element of the outer place
 	size_t index;
 	unsigned depth;
 };
@@ -30,21 +30,30 @@ static void place_print(const struct place *place, char *text, size_t size)
 		snprintf(text + used, size - used, "[%zu]", place->index);
 }
 
+// A message is one line, whatever the text calls its fields.
+static void one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 static int fail(struct error *err, const struct place *place, const char *what)
 {
 	char path[200];
 
 	place_print(place, path, sizeof(path));
+	one_line(path);
 	if (!path[0])
 		return error_set(err, ERROR_USAGE, "the JSON text %s", what);
 	return error_set(err, ERROR_USAGE, "field \"%s\" %s", path, what);
 }
 
 static ProtobufCMessage *message_from_json(const ProtobufCMessageDescriptor *type, const json_t *json,
-					   const struct place *place, struct error *err);
+	const struct place *place, struct error *err);
 
 static int read_integer(const json_t *json, json_int_t low, json_int_t high, json_int_t *value,
-			const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	char what[120];
 
@@ -53,8 +62,10 @@ static int read_integer(const json_t *json, json_int_t low, json_int_t high, jso
 	*value = json_integer_value(json);
 	if (*value >= low && *value <= high)
 		return 0;
-	snprintf(what, sizeof(what), "must be from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
-		 ", not %" JSON_INTEGER_FORMAT, low, high, *value);
+	snprintf(what, sizeof(what),
+		"must be from %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+		", not %" JSON_INTEGER_FORMAT,
+		low, high, *value);
 	return fail(err, place, what);
 }
 
@@ -71,7 +82,8 @@ static int read_string(const json_t *json, char **text, const struct place *plac
 	return *text ? 0 : error_set(err, ERROR_NO_SPACE, "no memory for a string");
 }
 
-static int read_bytes(const json_t *json, ProtobufCBinaryData *bytes, const struct place *place, struct error *err)
+static int read_bytes(
+	const json_t *json, ProtobufCBinaryData *bytes, const struct place *place, struct error *err)
 {
 	if (!json_is_string(json))
 		return fail(err, place, "must be a string of base64");
@@ -87,7 +99,8 @@ static int read_bytes(const json_t *json, ProtobufCBinaryData *bytes, const stru
 	if (count > 0)
 		count -= (text[length - 1] == '=') + (length > 1 && text[length - 2] == '=');
 	// OpenSSL's decoder is lax: only what encodes to the same text is right.
-	if (count < 0 || (size_t)EVP_EncodeBlock(again, decoded, count) != length || memcmp(again, text, length) != 0)
+	if (count < 0 || (size_t)EVP_EncodeBlock(again, decoded, count) != length ||
+		memcmp(again, text, length) != 0)
 		return fail(err, place, "must be a string of base64");
 	if (count > 0) {
 		bytes->len = (size_t)count;
@@ -105,14 +118,14 @@ static bool same_word(const char *word, const char *text)
 }
 
 static int read_enum(const json_t *json, const ProtobufCEnumDescriptor *type, int *value,
-		     const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	char what[300] = "must be one of";
 
 	if (json_is_string(json)) {
 		for (unsigned i = 0; i < type->n_values; i++) {
 			if (same_word(enum_word(type->values[i].name), json_string_value(json)) &&
-			    strlen(json_string_value(json)) == json_string_length(json)) {
+				strlen(json_string_value(json)) == json_string_length(json)) {
 				*value = type->values[i].value;
 				return 0;
 			}
@@ -124,7 +137,7 @@ static int read_enum(const json_t *json, const ProtobufCEnumDescriptor *type, in
 		for (const char *c = enum_word(type->values[i].name); *c; c++) {
 			used = strlen(what);
 			snprintf(what + used, sizeof(what) - used, "%c",
-				 *c == '_' ? '-' : tolower((unsigned char)*c));
+				*c == '_' ? '-' : tolower((unsigned char)*c));
 		}
 		used = strlen(what);
 		snprintf(what + used, sizeof(what) - used, "\"");
@@ -133,7 +146,7 @@ static int read_enum(const json_t *json, const ProtobufCEnumDescriptor *type, in
 }
 
 static int read_number(const ProtobufCFieldDescriptor *field, const json_t *json, void *value,
-		       const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	json_int_t number;
 
@@ -175,7 +188,7 @@ static int read_number(const ProtobufCFieldDescriptor *field, const json_t *json
 }
 
 static int read_value(const ProtobufCFieldDescriptor *field, const json_t *json, void *value,
-		      const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_BOOL:
@@ -199,7 +212,7 @@ static int read_value(const ProtobufCFieldDescriptor *field, const json_t *json,
 
 // The count grows with each element that is whole, so that a half-read message can be freed.
 static int read_array(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, const json_t *json,
-		      const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	size_t *count = member_of(message, field->quantifier_offset);
 	uint8_t **elements = member_of(message, field->offset);
@@ -223,8 +236,8 @@ static int read_array(ProtobufCMessage *message, const ProtobufCFieldDescriptor 
 	return 0;
 }
 
-static int read_field(ProtobufCMessage *message, const char *key, const json_t *json, const struct place *place,
-		      struct error *err)
+static int read_field(ProtobufCMessage *message, const char *key, const json_t *json,
+	const struct place *place, struct error *err)
 {
 	const ProtobufCFieldDescriptor *field =
 		protobuf_c_message_descriptor_get_field_by_name(message->descriptor, key);
@@ -248,7 +261,7 @@ static int read_field(ProtobufCMessage *message, const char *key, const json_t *
 }
 
 static ProtobufCMessage *message_from_json(const ProtobufCMessageDescriptor *type, const json_t *json,
-					   const struct place *place, struct error *err)
+	const struct place *place, struct error *err)
 {
 	unsigned depth = place ? place->depth + 1 : 1;
 	const char *key;
@@ -268,7 +281,7 @@ static ProtobufCMessage *message_from_json(const ProtobufCMessageDescriptor *typ
 		return NULL;
 	}
 	protobuf_c_message_init(type, message);
-	json_object_foreach((json_t *)json, key, value) {
+	json_object_foreach ((json_t *)json, key, value) {
 		struct place field = { .outer = place, .name = key, .depth = depth };
 		if (read_field(message, key, value, &field, err) < 0) {
 			protobuf_c_message_free_unpacked(message, NULL);
@@ -278,18 +291,22 @@ static ProtobufCMessage *message_from_json(const ProtobufCMessageDescriptor *typ
 	return message;
 }
 
-ProtobufCMessage *proto_from_json(const ProtobufCMessageDescriptor *type, const json_t *json, struct error *err)
+ProtobufCMessage *proto_from_json(
+	const ProtobufCMessageDescriptor *type, const json_t *json, struct error *err)
 {
 	return message_from_json(type, json, NULL, err);
 }
 
-ProtobufCMessage *proto_from_json_text(const ProtobufCMessageDescriptor *type, const char *text, struct error *err)
+ProtobufCMessage *proto_from_json_text(
+	const ProtobufCMessageDescriptor *type, const char *text, struct error *err)
 {
 	json_error_t why;
 	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
 
 	if (!json) {
-		error_set(err, ERROR_USAGE, "not valid JSON: %s (line %d, column %d)", why.text, why.line, why.column);
+		one_line(why.text);
+		error_set(err, ERROR_USAGE, "not valid JSON: %s (line %d, column %d)", why.text, why.line,
+			why.column);
 		return NULL;
 	}
 	ProtobufCMessage *message = proto_from_json(type, json, err);

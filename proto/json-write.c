@@ -45,7 +45,7 @@ static json_t *enum_to_json(const ProtobufCEnumDescriptor *type, int value)
 	const ProtobufCEnumValue *known = protobuf_c_enum_descriptor_get_value(type, value);
 
 	if (!known)
-		return json_integer(value);	// of a newer version
+		return json_integer(value); // of a newer version
 	cleanup_free char *word = strdup(enum_word(known->name));
 	if (!word)
 		return NULL;
@@ -54,9 +54,10 @@ static json_t *enum_to_json(const ProtobufCEnumDescriptor *type, int value)
 	return json_string(word);
 }
 
+// Protobuf does not send a zero, so -0 does not survive a wire: the text is the same before and after.
 static json_t *double_to_json(double value)
 {
-	return isfinite(value) ? json_real(value) : json_null();
+	return isfinite(value) ? json_real(value == 0 ? 0 : value) : json_null();
 }
 
 // jansson's integers are signed: what is larger (nothing that we count is) stays the largest rather than turn negative.
@@ -120,7 +121,8 @@ size_t proto_json_element_bytes(ProtobufCType type)
 	}
 }
 
-static json_t *array_to_json(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, unsigned depth)
+static json_t *array_to_json(
+	const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, unsigned depth)
 {
 	size_t count = *(size_t *)member_of(message, field->quantifier_offset);
 	const uint8_t *elements = *(uint8_t **)member_of(message, field->offset);
@@ -153,8 +155,8 @@ static json_t *message_to_json(const ProtobufCMessage *message, unsigned depth)
 		if (!is_set(message, field))
 			continue;
 		json_t *value = field->label == PROTOBUF_C_LABEL_REPEATED
-					? array_to_json(message, field, depth)
-					: value_to_json(field, member_of(message, field->offset), depth);
+			? array_to_json(message, field, depth)
+			: value_to_json(field, member_of(message, field->offset), depth);
 		if (json_object_set_new(object, field->name, value) < 0) {
 			json_decref(object);
 			object = NULL;

@@ -11,18 +11,19 @@
 
 #define FLOOD_MAX 100000
 
-static int serve_ping(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-		      struct error *err)
+static int serve_ping(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	static const char *const kinds[] = { "local", "node", "stranger" };
 	struct fixture *fixture = data;
 
-	snprintf(fixture->caller, sizeof(fixture->caller), "%s %s", kinds[rpc_call_caller(call)], rpc_call_peer(call));
-	return 0;	// an empty reply is `done`
+	snprintf(fixture->caller, sizeof(fixture->caller), "%s %s", kinds[rpc_call_caller(call)],
+		rpc_call_peer(call));
+	return 0; // an empty reply is `done`
 }
 
-static int serve_status(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-			struct error *err)
+static int serve_status(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct fixture *fixture = data;
 
@@ -39,8 +40,8 @@ static int serve_status(struct rpc_call *call, const Holdfast__Request *request,
 	return result;
 }
 
-static int serve_list(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-		      struct error *err)
+static int serve_list(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	for (int i = 1; i <= 3; i++)
 		if (rpc_call_progress(call, i * 10.0, "step %d", i) < 0)
@@ -51,18 +52,19 @@ static int serve_list(struct rpc_call *call, const Holdfast__Request *request, H
 	return 0;
 }
 
-static int serve_show(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-		      struct error *err)
+static int serve_show(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
-	reply->body_case = HOLDFAST__REPLY__BODY_NAME;	// half-made: must be freed all the same
+	reply->body_case = HOLDFAST__REPLY__BODY_NAME; // half-made: must be freed all the same
 	reply->name = malloc(sizeof(*reply->name));
 	holdfast__name__init(reply->name);
 	reply->name->name = strdup("x");
-	return error_set(err, ERROR_NOT_FOUND, "there is no VM \"%s\": see \"vm list\"", request->vm_show->name);
+	return error_set(
+		err, ERROR_NOT_FOUND, "there is no VM \"%s\": see \"vm list\"", request->vm_show->name);
 }
 
-static int serve_echo(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-		      struct error *err)
+static int serve_echo(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	uint8_t *bytes;
 	size_t count;
@@ -78,8 +80,8 @@ static int serve_echo(struct rpc_call *call, const Holdfast__Request *request, H
 	return got;
 }
 
-static int serve_hijack(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-			struct error *err)
+static int serve_hijack(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct fixture *fixture = data;
 
@@ -97,8 +99,8 @@ static void note_gone(void *data)
 	task_wake(&fixture->gone);
 }
 
-static int serve_until_gone(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-			    struct error *err)
+static int serve_until_gone(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct task_wait never = { 0 };
 	struct fixture *fixture = data;
@@ -110,8 +112,8 @@ static int serve_until_gone(struct rpc_call *call, const Holdfast__Request *requ
 	return 0;
 }
 
-static int serve_flood(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-		       struct error *err)
+static int serve_flood(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	struct fixture *fixture = data;
 	Holdfast__Event event = HOLDFAST__EVENT__INIT;
@@ -158,7 +160,7 @@ void fixture_run(task_fn *test)
 	rpc_server_free(fixture.server);
 	task_end_all(fixture.loop, 5000);
 	loop_free(fixture.loop);
-	assert_int_equal(access(fixture.socket, F_OK), -1);	// taken away with the server
+	assert_int_equal(access(fixture.socket, F_OK), -1); // taken away with the server
 	if (fixture.hijacked_fd >= 0)
 		close(fixture.hijacked_fd);
 	// only what a test has put there is left

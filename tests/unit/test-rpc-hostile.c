@@ -69,8 +69,9 @@ static unsigned lines_of_log(const struct fixture *fixture, const char *words)
 	snprintf(path, sizeof(path), "%s/file", fixture->directory);
 	if (file_read(path, 1 << 20, &text, &size, &err) < 0)
 		return 0;
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-		lines += strstr(line, words) ? 1 : 100;	// another line is one too many
+	char *rest = text, *line;
+	while ((line = strsep(&rest, "\n")) && *line)
+		lines += strstr(line, words) ? 1 : 100; // another line is one too many
 	unlink(path);
 	return lines;
 }
@@ -88,7 +89,8 @@ static void rubbish(struct fixture *data, const void *bytes, size_t count, uint6
 	CHECK(send(fd, bytes, count, MSG_NOSIGNAL) == (ssize_t)count);
 	CHECK_OK(read_to_end(fd, answer, sizeof(answer), &used, &err), err);
 	CHECK(used > FRAME_HEADER_BYTES && used - FRAME_HEADER_BYTES == (size_t)(answer[2] << 8 | answer[3]));
-	Holdfast__Reply *reply = holdfast__reply__unpack(NULL, used - FRAME_HEADER_BYTES, answer + FRAME_HEADER_BYTES);
+	Holdfast__Reply *reply =
+		holdfast__reply__unpack(NULL, used - FRAME_HEADER_BYTES, answer + FRAME_HEADER_BYTES);
 	CHECK(reply && reply->id == id && reply->body_case == HOLDFAST__REPLY__BODY_ERROR);
 	snprintf(data->detail, sizeof(data->detail), "%s", reply->error->message);
 	CHECK(reply->error->code == ERROR_PROTOCOL && strstr(reply->error->message, words));
@@ -99,7 +101,10 @@ static void rubbish(struct fixture *data, const void *bytes, size_t count, uint6
 
 static void frame_of_4_gib_task(void *data)
 {
-	rubbish(data, "\xff\xff\xff\xff" "abcd", 8, 0, "4294967295 bytes is announced");
+	rubbish(data,
+		"\xff\xff\xff\xff"
+		"abcd",
+		8, 0, "4294967295 bytes is announced");
 }
 RPC_TEST(frame_of_4_gib)
 
@@ -117,7 +122,11 @@ RPC_TEST(empty_frame)
 
 static void garbage_in_a_frame_task(void *data)
 {
-	rubbish(data, "\0\0\0\x05" "\xff\xff\xff\xff\xff" "more after it", 22, 0, "is no request");
+	rubbish(data,
+		"\0\0\0\x05"
+		"\xff\xff\xff\xff\xff"
+		"more after it",
+		22, 0, "is no request");
 }
 RPC_TEST(garbage_in_a_frame)
 
@@ -144,7 +153,8 @@ RPC_TEST(request_of_a_newer_version)
 static void pieces_and_hang_ups_task(void *data)
 {
 	struct fixture *fixture = data;
-	static const uint8_t frame[] = { 0, 0, 0, 5, 0x08, 0x01, 0x52, 0x00, 0x10 };	// cut off before its last byte
+	static const uint8_t frame[] = { 0, 0, 0, 5, 0x08, 0x01, 0x52, 0x00,
+		0x10 }; // cut off before its last byte
 	struct error err = ERROR_INIT;
 
 	for (size_t count = 0; count < sizeof(frame); count++) {
@@ -154,14 +164,14 @@ static void pieces_and_hang_ups_task(void *data)
 		close(fd);
 	}
 	cleanup_fd int fd = rpc_socket_connect_unix(fixture->socket, &err);
-	static const uint8_t whole[] = { 0, 0, 0, 4, 0x08, 0x01, 0x52, 0x00 };	// id 1, ping
+	static const uint8_t whole[] = { 0, 0, 0, 4, 0x08, 0x01, 0x52, 0x00 }; // id 1, ping
 	for (size_t i = 0; i < sizeof(whole); i++) {
 		CHECK(send(fd, whole + i, 1, MSG_NOSIGNAL) == 1);
 		CHECK_OK(task_pause(1, &err), err);
 	}
 	uint8_t answer[64];
 	CHECK_OK(task_wait_fd(fd, POLLIN, 2000, "the answer", &err), err);
-	CHECK(recv(fd, answer, sizeof(answer), 0) == 8);	// id 1, done
+	CHECK(recv(fd, answer, sizeof(answer), 0) == 8); // id 1, done
 	CHECK(memcmp(answer, whole, 8) == 0);
 }
 RPC_TEST(pieces_and_hang_ups)
@@ -170,7 +180,7 @@ static void slow_reader_is_dropped_task(void *data)
 {
 	struct fixture *fixture = data;
 	struct error err = ERROR_INIT;
-	static const uint8_t events[] = { 0, 0, 0, 5, 0x08, 0x01, 0xf2, 0x03, 0x00 };	// id 1, events (62)
+	static const uint8_t events[] = { 0, 0, 0, 5, 0x08, 0x01, 0xf2, 0x03, 0x00 }; // id 1, events (62)
 	cleanup_fd int fd = rpc_socket_connect_unix(fixture->socket, &err);
 	cleanup_free uint8_t *answer = malloc(32 << 20);
 	size_t used;
@@ -217,7 +227,7 @@ static void too_many_calls_on_one_connection_task(void *data)
 {
 	struct fixture *fixture = data;
 	struct error err = ERROR_INIT;
-	uint8_t request[] = { 0, 0, 0, 6, 0x08, 0, 0, 0x92, 0x02, 0x00 };	// id, group_start (34)
+	uint8_t request[] = { 0, 0, 0, 6, 0x08, 0, 0, 0x92, 0x02, 0x00 }; // id, group_start (34)
 	cleanup_fd int fd = rpc_socket_connect_unix(fixture->socket, &err);
 	uint8_t answer[512];
 
@@ -276,7 +286,8 @@ static void silent_and_idle_strangers_are_hung_up_on_task(void *data)
 	for (int i = 0; i < 500 && rpc_client_alive(client); i++)
 		CHECK_OK(task_pause(5, &err), err);
 	CHECK(!rpc_client_alive(client));
-	CHECK(fixture->server->peer_count == 0 && fixture->server->stranger_count == 0 && fixture->server->handshake_count == 0);
+	CHECK(fixture->server->peer_count == 0 && fixture->server->stranger_count == 0 &&
+		fixture->server->handshake_count == 0);
 	rpc_client_free(client);
 	rpc_server_free(fixture->server);
 	fixture->server = NULL;

@@ -44,10 +44,12 @@ static int join_b1(struct pki *pki, struct error *err)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/node.pem", pki->b1);
-	if (tls_request_create(pki->b1, "b1", &csr, err) < 0 || tls_request_sign(pki->a1, "b1", csr, &certificate, err) < 0)
+	if (tls_request_create(pki->b1, "b1", &csr, err) < 0 ||
+		tls_request_sign(pki->a1, "b1", csr, &certificate, err) < 0)
 		return -1;
-	return file_write_atomic(path, certificate, strlen(certificate), 0644, err) < 0 ? -1
-											 : copy_file(pki->a1, pki->b1, "ca.pem", err);
+	return file_write_atomic(path, certificate, strlen(certificate), 0644, err) < 0
+		? -1
+		: copy_file(pki->a1, pki->b1, "ca.pem", err);
 }
 
 static unsigned free_port(void)
@@ -56,18 +58,22 @@ static unsigned free_port(void)
 	socklen_t size = sizeof(address);
 	cleanup_fd int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (bind(fd, (struct sockaddr *)&address, size) < 0 || getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+	if (bind(fd, (struct sockaddr *)&address, size) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &size) < 0)
 		return 0;
 	return ntohs(address.sin_port);
 }
 
 static int pki_open(struct pki *pki, struct fixture *fixture, struct error *err)
 {
-	*pki = (struct pki){ .a1 = "/tmp/holdfast-a1-XXXXXX", .b1 = "/tmp/holdfast-b1-XXXXXX", .x1 = "/tmp/holdfast-x1-XXXXXX" };
+	*pki = (struct pki){ .a1 = "/tmp/holdfast-a1-XXXXXX",
+		.b1 = "/tmp/holdfast-b1-XXXXXX",
+		.x1 = "/tmp/holdfast-x1-XXXXXX" };
 	if (!mkdtemp(pki->a1) || !mkdtemp(pki->b1) || !mkdtemp(pki->x1))
 		return error_set(err, ERROR_FAILED, "mkdtemp");
-	if (tls_ca_create(pki->a1, "c1", err) < 0 || tls_node_issue(pki->a1, "a1", err) < 0 || join_b1(pki, err) < 0 ||
-	    tls_ca_create(pki->x1, "c1", err) < 0 || tls_node_issue(pki->x1, "b1", err) < 0)
+	if (tls_ca_create(pki->a1, "c1", err) < 0 || tls_node_issue(pki->a1, "a1", err) < 0 ||
+		join_b1(pki, err) < 0 || tls_ca_create(pki->x1, "c1", err) < 0 ||
+		tls_node_issue(pki->x1, "b1", err) < 0)
 		return -1;
 	pki->a1_tls = tls_context_load(pki->a1, err);
 	pki->b1_tls = tls_context_load(pki->b1, err);
@@ -96,17 +102,17 @@ static void pki_close(struct pki *pki)
 	}
 }
 
-#define TLS_TEST(name)                                                                                       \
-	static void name##_task(void *data)                                                                  \
-	{                                                                                                    \
-		struct error err = ERROR_INIT;                                                               \
-		struct pki pki;                                                                              \
-		CHECK_OK(pki_open(&pki, data, &err), err);                                                   \
-		name##_with(data, &pki);                                                                     \
-		rpc_server_free(((struct fixture *)data)->server);                                           \
-		((struct fixture *)data)->server = NULL;                                                     \
-		pki_close(&pki);                                                                             \
-	}                                                                                                    \
+#define TLS_TEST(name)                                             \
+	static void name##_task(void *data)                        \
+	{                                                          \
+		struct error err = ERROR_INIT;                     \
+		struct pki pki;                                    \
+		CHECK_OK(pki_open(&pki, data, &err), err);         \
+		name##_with(data, &pki);                           \
+		rpc_server_free(((struct fixture *)data)->server); \
+		((struct fixture *)data)->server = NULL;           \
+		pki_close(&pki);                                   \
+	}                                                          \
 	RPC_TEST(name)
 
 static int ping(struct rpc_client *client, struct error *err)
@@ -132,7 +138,7 @@ static void nodes_know_each_other_with(struct fixture *data, struct pki *pki)
 	CHECK_OK(fails(client), err);
 	CHECK_OK(ping(client, &err), err);
 	CHECK(strcmp(data->caller, "node b1") == 0);
-	CHECK_OK(ping(client, &err), err);	// after a pause in which nothing was read
+	CHECK_OK(ping(client, &err), err); // after a pause in which nothing was read
 	CHECK(rpc_client_alive(client));
 	rpc_client_free(client);
 	client = rpc_connect_tls("localhost", pki->port, NULL, pki->b1_tls, 2000, &err);
@@ -146,8 +152,8 @@ static void wrong_node_is_refused_with(struct fixture *data, struct pki *pki)
 {
 	struct error err = ERROR_INIT;
 
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "b1", pki->b1_tls, 2000, &err)), err, ERROR_DENIED,
-		    "the node there is not \"b1\"");
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "b1", pki->b1_tls, 2000, &err)), err,
+		ERROR_DENIED, "the node there is not \"b1\"");
 }
 TLS_TEST(wrong_node_is_refused)
 
@@ -156,8 +162,8 @@ static void other_cluster_is_refused_with(struct fixture *data, struct pki *pki)
 	struct error err = ERROR_INIT;
 
 	// it does not trust us
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->x1_tls, 2000, &err)), err, ERROR_DENIED,
-		    "belongs to another cluster");
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->x1_tls, 2000, &err)), err,
+		ERROR_DENIED, "belongs to another cluster");
 	// it trusts our CA but has a certificate of its own cluster: the server refuses, and the client learns why at its first call
 	CHECK_OK(copy_file(pki->a1, pki->x1, "ca.pem", &err), err);
 	struct tls_context *mixed = tls_context_load(pki->x1, &err);
@@ -191,13 +197,15 @@ static void stranger_gets_only_what_is_for_strangers_with(struct fixture *data, 
 	CHECK_FAILS(rpc_client_do(client, &request, 2000, &err), err, ERROR_DENIED, "needs a certificate");
 	rpc_server_set_forward(data->server, fixture_handlers[0].serve, "a1");
 	request.node = (char *)"b1";
-	CHECK_FAILS(rpc_client_do(client, &request, 2000, &err), err, ERROR_DENIED, "needs a certificate");	// nor passed on
+	CHECK_FAILS(rpc_client_do(client, &request, 2000, &err), err, ERROR_DENIED,
+		"needs a certificate"); // nor passed on
 	rpc_client_free(client);
 	// another cluster's fingerprint, and what is none
 	CHECK_OK(tls_ca_fingerprint(pki->x1, fingerprint, &err), err);
-	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, fingerprint, 2000, &err)), err, ERROR_DENIED,
-		    "not the one in the join token");
-	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, "abc", 2000, &err)), err, ERROR_USAGE, "64 hexadecimal digits");
+	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, fingerprint, 2000, &err)), err,
+		ERROR_DENIED, "not the one in the join token");
+	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, "abc", 2000, &err)), err, ERROR_USAGE,
+		"64 hexadecimal digits");
 }
 TLS_TEST(stranger_gets_only_what_is_for_strangers)
 
@@ -206,12 +214,13 @@ static void nobody_listens_with(struct fixture *data, struct pki *pki)
 	struct error err = ERROR_INIT;
 	unsigned port = free_port();
 
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 2000, &err)), err, ERROR_UNREACHABLE,
-		    "Connection refused");
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 2000, &err)), err,
+		ERROR_UNREACHABLE, "Connection refused");
 	// one that takes the connection and says nothing
 	int fd = rpc_socket_bind_tcp("127.0.0.1", port, &err);
 	CHECK(fd >= 0 && listen(fd, 1) == 0);
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 100, &err)), err, ERROR_TIMEOUT, "TLS handshake");
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 100, &err)), err,
+		ERROR_TIMEOUT, "TLS handshake");
 	close(fd);
 }
 TLS_TEST(nobody_listens)
@@ -228,7 +237,7 @@ static void no_tls_is_refused_with(struct fixture *data, struct pki *pki)
 	do {
 		CHECK_OK(task_wait_fd(fd, POLLIN, 2000, "the server hangs up", &err), err);
 		got = recv(fd, bytes, sizeof(bytes), 0);
-	} while (got > 0);	// a TLS alert
+	} while (got > 0); // a TLS alert
 	close(fd);
 	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 2000, &err);
 	CHECK_OK(fails(client), err);
@@ -334,7 +343,8 @@ static int open_tunnel(struct fixture *fixture, struct pki *pki, int *fd, struct
 		return -1;
 	request.body_case = HOLDFAST__REQUEST__BODY_VM_CREATE;
 	request.vm_create = &create;
-	if (rpc_client_do(client, &request, 2000, err) < 0 || task_wait(&fixture->hijacked, 2000, "hand-over", err) < 0)
+	if (rpc_client_do(client, &request, 2000, err) < 0 ||
+		task_wait(&fixture->hijacked, 2000, "hand-over", err) < 0)
 		return -1;
 	return rpc_client_hijack(client, fd, err);
 }
@@ -356,7 +366,8 @@ static void tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
 	};
 	struct worker workers[4];
 	for (int i = 0; i < 4; i++) {
-		workers[i] = (struct worker){ i % 2 ? read_stream : write_stream, &streams[i], ERROR_INIT, &left, &done };
+		workers[i] = (struct worker){ i % 2 ? read_stream : write_stream, &streams[i], ERROR_INIT,
+			&left, &done };
 		CHECK(task_start(data->loop, "worker", work, &workers[i], &err));
 	}
 	CHECK_OK(task_wait(&done, 60000, "all bytes", &err), err);

@@ -82,19 +82,23 @@ static void errors_arrive_task(void *data)
 	name.name = (char *)"v9";
 	request.body_case = HOLDFAST__REQUEST__BODY_VM_SHOW;
 	request.vm_show = &name;
-	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_NOT_FOUND, "there is no VM \"v9\"");
+	CHECK_FAILS(
+		rpc_client_do(client, &request, 1000, &err), err, ERROR_NOT_FOUND, "there is no VM \"v9\"");
 	request.body_case = HOLDFAST__REQUEST__BODY_NODE_LIST;
 	request.node_list = &empty;
-	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_USAGE, "\"node_list\" is not served");
+	CHECK_FAILS(
+		rpc_client_do(client, &request, 1000, &err), err, ERROR_USAGE, "\"node_list\" is not served");
 	request.body_case = HOLDFAST__REQUEST__BODY_CLUSTER_INIT;
 	request.cluster_init = &init;
-	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_DENIED, "\"cluster_init\" is not for local callers");
+	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_DENIED,
+		"\"cluster_init\" is not for local callers");
 	// and the connection is still good
 	request.body_case = HOLDFAST__REQUEST__BODY_PING;
 	request.ping = &empty;
 	CHECK_OK(rpc_client_do(client, &request, 1000, &err), err);
 	rpc_client_free(client);
-	CHECK_FAILS(rpc_connect_unix("/nonexistent/s", 1000, &err) ? 0 : -1, err, ERROR_UNREACHABLE, "is the daemon running?");
+	CHECK_FAILS(rpc_connect_unix("/nonexistent/s", 1000, &err) ? 0 : -1, err, ERROR_UNREACHABLE,
+		"is the daemon running?");
 }
 RPC_TEST(errors_arrive)
 
@@ -140,7 +144,7 @@ static void calls_at_once_get_their_own_replies_task(void *data)
 	CHECK_OK(task_wait(&done, 5000, "all calls", &err), err);
 	for (int i = 0; i < 50; i++)
 		CHECK(calls[i].right);
-	CHECK(fixture->most_running == 50);	// none waited for another
+	CHECK(fixture->most_running == 50); // none waited for another
 	rpc_client_free(client);
 }
 RPC_TEST(calls_at_once_get_their_own_replies)
@@ -197,6 +201,29 @@ static void server_goes_away_task(void *data)
 	rpc_client_free(client);
 }
 RPC_TEST(server_goes_away)
+
+static void close_fails_the_calls_under_way_task(void *data)
+{
+	struct fixture *fixture = data;
+	struct error err = ERROR_INIT;
+	struct task_wait done = { 0 };
+	unsigned left = 1;
+	struct rpc_client *client = rpc_connect_unix(fixture->socket, 1000, &err);
+	struct one_call call = { .client = client, .done = &done, .left = &left };
+	int64_t start_us = loop_now_us();
+
+	CHECK(client);
+	CHECK(task_start(fixture->loop, "call", call_status, &call, &err));
+	while (fixture->running == 0)
+		CHECK_OK(task_pause(1, &err), err);
+	rpc_client_close(client);
+	rpc_client_close(client); // once more is fine
+	CHECK_OK(task_wait(&done, 1000, "the call under way fails", &err), err);
+	CHECK(!call.right && loop_now_us() - start_us < 1000000);
+	CHECK(!rpc_client_alive(client));
+	rpc_client_free(client);
+}
+RPC_TEST(close_fails_the_calls_under_way)
 
 static void idle_client_sees_the_server_go_task(void *data)
 {
@@ -305,7 +332,8 @@ static int call_once(void *data, struct error *err)
 	Holdfast__Reply *reply;
 	double start_ms = loop_now_ms();
 
-	request.body_case = once->group_start ? HOLDFAST__REQUEST__BODY_GROUP_START : HOLDFAST__REQUEST__BODY_VM_LIST;
+	request.body_case =
+		once->group_start ? HOLDFAST__REQUEST__BODY_GROUP_START : HOLDFAST__REQUEST__BODY_VM_LIST;
 	if (once->group_start)
 		request.group_start = &start;
 	else
@@ -335,8 +363,8 @@ static void once_without_a_loop_task(void *data)
 }
 RPC_TEST(once_without_a_loop)
 
-static int forward_to_nowhere(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,
-			      struct error *err)
+static int forward_to_nowhere(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	return error_set(err, ERROR_UNREACHABLE, "would go to %s", request->node);
 }
@@ -369,7 +397,8 @@ static void one_server_per_socket_task(void *data)
 	char path[128];
 	struct rpc_server *second = rpc_server_new(fixture->loop, fixture_handlers, fixture);
 
-	CHECK_FAILS(rpc_server_listen_unix(second, fixture->socket, NULL, &err), err, ERROR_EXISTS, "another process listens");
+	CHECK_FAILS(rpc_server_listen_unix(second, fixture->socket, NULL, &err), err, ERROR_EXISTS,
+		"another process listens");
 	snprintf(path, sizeof(path), "%s/file", fixture->directory);
 	FILE *file = fopen(path, "w");
 	CHECK(file && fclose(file) == 0);
@@ -401,11 +430,14 @@ static int call_as_nobody(void *data, struct error *err)
 			_exit(100);
 		int result = call_once(once, &why);
 		// only these words make it a refusal: anything else is another failure
-		_exit(result < 0 && why.code == ERROR_DENIED && strstr(why.message, "only root may") ? 42 : 1);
+		_exit(result < 0 && why.code == ERROR_DENIED && strstr(why.message, "only root may") ? 42
+												     : 1);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return error_set(err, ERROR_FAILED, "no child");
-	return WIFEXITED(status) && WEXITSTATUS(status) == 42 ? 0 : error_set(err, ERROR_FAILED, "status %x", (unsigned)status);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 42
+		? 0
+		: error_set(err, ERROR_FAILED, "status %x", (unsigned)status);
 }
 
 static void others_are_denied_task(void *data)
@@ -432,6 +464,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(calls_at_once_get_their_own_replies),
 	cmocka_unit_test(deadline),
 	cmocka_unit_test(server_goes_away),
+	cmocka_unit_test(close_fails_the_calls_under_way),
 	cmocka_unit_test(idle_client_sees_the_server_go),
 	cmocka_unit_test(data_goes_both_ways),
 	cmocka_unit_test(hijack_gives_the_raw_connection),

@@ -152,7 +152,7 @@ static void request_is_signed_for_its_own_name(void **state)
 	struct tls_context *context = tls_context_load(joining, &err);
 	assert_non_null(context);
 	tls_context_free(context);
-	assert_fails(tls_node_issue(joining, "b1", &err), err, ERROR_NOT_FOUND);	// it has no ca.key
+	assert_fails(tls_node_issue(joining, "b1", &err), err, ERROR_NOT_FOUND); // it has no ca.key
 	assert_non_null(strstr(err.message, "has not the CA's key"));
 	remove_directory(&joining);
 }
@@ -164,7 +164,8 @@ static char *csr_with(EVP_PKEY *key, EVP_PKEY *signer, const char *name)
 	char *text;
 
 	X509_REQ_set_pubkey(request, key);
-	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
+		(const unsigned char *)name, -1, -1, 0);
 	X509_REQ_sign(request, signer, EVP_sha256());
 	PEM_write_bio_X509_REQ(bio, request);
 	long size = BIO_get_mem_data(bio, &text);

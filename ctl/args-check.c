@@ -9,7 +9,7 @@
 #include "common/name.h"
 #include "ctl/value.h"
 
-#define TEXT_LIMIT 65536	// what a field of a message may have
+#define TEXT_LIMIT 65536 // what a field of a message may have
 
 static int check_choice(const struct arg *arg, const char *text, uint64_t *number, struct error *err)
 {
@@ -29,14 +29,16 @@ static int check_choice(const struct arg *arg, const char *text, uint64_t *numbe
 	}
 	const char *nearest = value_nearest(text, words);
 	if (nearest)
-		return error_set(err, ERROR_USAGE, "\"%.40s\" is none of %s: did you mean \"%s\"?", text, arg->choices, nearest);
+		return error_set(err, ERROR_USAGE, "\"%.40s\" is none of %s: did you mean \"%s\"?", text,
+			arg->choices, nearest);
 	return error_set(err, ERROR_USAGE, "\"%.40s\" is none of %s", text, arg->choices);
 }
 
 static int check_path(const char *text, struct error *err)
 {
 	if (text[0] != '/')
-		return error_set(err, ERROR_USAGE, "\"%.80s\" is not an absolute path: begin it with /", text);
+		return error_set(
+			err, ERROR_USAGE, "\"%.80s\" is not an absolute path: begin it with /", text);
 	for (const char *c = text; *c; c++)
 		if (iscntrl((unsigned char)*c))
 			return error_set(err, ERROR_USAGE, "the path has a control character: leave it out");
@@ -47,8 +49,10 @@ static int check_pair(const char *text, struct error *err)
 {
 	size_t key = strcspn(text, "=");
 
-	if (key == 0 || text[key] != '=' || strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != key)
-		return error_set(err, ERROR_USAGE, "\"%.60s\" is not KEY=VALUE: give options of the agent like ip=10.0.0.9", text);
+	if (key == 0 || text[key] != '=' ||
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != key)
+		return error_set(err, ERROR_USAGE,
+			"\"%.60s\" is not KEY=VALUE: give options of the agent like ip=10.0.0.9", text);
 	return 0;
 }
 
@@ -93,7 +97,8 @@ static int check(const struct arg *arg, const char *text, uint64_t *number, stru
 
 static bool is_operand(const struct args *args, const struct arg *arg)
 {
-	for (const struct arg *operand = args->verb ? args->verb->operands : NULL; operand && operand->name; operand++)
+	for (const struct arg *operand = args->verb ? args->verb->operands : NULL; operand && operand->name;
+		operand++)
 		if (operand == arg)
 			return true;
 	return false;
@@ -104,12 +109,15 @@ static int add_one(struct args *args, const struct arg *arg, const char *text, s
 	uint64_t number = 0;
 
 	if (text && strlen(text) > TEXT_LIMIT)
-		return error_set(err, ERROR_USAGE, "--%s is longer than %d bytes: shorten it", arg->name, TEXT_LIMIT);
+		return error_set(
+			err, ERROR_USAGE, "--%s is longer than %d bytes: shorten it", arg->name, TEXT_LIMIT);
 	if (check(arg, text, &number, err) < 0)
 		return is_operand(args, arg) ? -1 : error_prefix(err, "--%s", arg->name);
-	if (arg->kind == ARG_NUMBER || arg->kind == ARG_SIZE || arg->kind == ARG_MEMORY || arg->kind == ARG_SECONDS) {
+	if (arg->kind == ARG_NUMBER || arg->kind == ARG_SIZE || arg->kind == ARG_MEMORY ||
+		arg->kind == ARG_SECONDS) {
 		if (arg->least && number < arg->least && arg->kind != ARG_NUMBER)
-			return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is too small: did you leave the unit out?", arg->name, text);
+			return error_set(err, ERROR_USAGE,
+				"--%s: \"%.40s\" is too small: did you leave the unit out?", arg->name, text);
 		if (arg->most && number > arg->most)
 			return error_set(err, ERROR_USAGE, "--%s: \"%.40s\" is too large", arg->name, text);
 	}
@@ -143,7 +151,8 @@ int args_check_add(struct args *args, const struct arg *arg, const char *text, s
 		return error_set(err, ERROR_NO_SPACE, "no memory");
 	for (char *word; (word = strsep(&next, ","));) {
 		if (given(args, arg, word))
-			return error_set(err, ERROR_USAGE, "--%s names \"%.40s\" twice: name each once", arg->name, word);
+			return error_set(err, ERROR_USAGE, "--%s names \"%.40s\" twice: name each once",
+				arg->name, word);
 		if (add_one(args, arg, word, err) < 0)
 			return -1;
 	}

@@ -12,9 +12,14 @@
 const struct arg args_global[] = {
 	{ .name = "json", .kind = ARG_FLAG, .help = "print one JSON document" },
 	{ .name = "socket", .kind = ARG_PATH, .what = "path", .help = "ask the daemon at this Unix socket" },
-	{ .name = "connect", .kind = ARG_HOST, .what = "address",
-	  .help = "ask the clusterd at ADDRESS[:PORT] over TLS, with this node's certificate" },
-	{ .name = "pki", .kind = ARG_PATH, .what = "directory", .help = "certificates for --connect [/etc/holdfast/pki]" },
+	{ .name = "connect",
+		.kind = ARG_HOST,
+		.what = "address",
+		.help = "ask the clusterd at ADDRESS[:PORT] over TLS, with this node's certificate" },
+	{ .name = "pki",
+		.kind = ARG_PATH,
+		.what = "directory",
+		.help = "certificates for --connect [/etc/holdfast/pki]" },
 	{ .name = "help", .kind = ARG_FLAG, .help = "show help for what comes before it" },
 	{ .name = "version", .kind = ARG_FLAG, .help = "show the version" },
 	{ .name = NULL },
@@ -23,8 +28,8 @@ const struct arg args_global[] = {
 struct parser {
 	const struct noun *nouns;
 	struct args *args;
-	size_t operands;	// how many are there
-	bool words_only;	// after "--"
+	size_t operands; // how many are there
+	bool words_only; // after "--"
 };
 
 static const struct arg *find(const struct arg *table, const char *name, size_t length)
@@ -39,7 +44,8 @@ static int add(struct parser *parser, const struct arg *arg, char *text, struct 
 {
 	struct args *args = parser->args;
 
-	if (!(arg->flags & ARG_REPEATED) && arg->kind != ARG_NAMES && arg->kind != ARG_FLAG && args_count(args, arg->name))
+	if (!(arg->flags & ARG_REPEATED) && arg->kind != ARG_NAMES && arg->kind != ARG_FLAG &&
+		args_count(args, arg->name))
 		return error_set(err, ERROR_USAGE, "--%s is given twice: give it once", arg->name);
 	return args_check_add(args, arg, text, err);
 }
@@ -47,12 +53,14 @@ static int add(struct parser *parser, const struct arg *arg, char *text, struct 
 // ---- words
 
 // BEFORE is how the message begins.
-static int unknown_word(const char *before, const char *typed, const char *const words[], const char *help, struct error *err)
+static int unknown_word(
+	const char *before, const char *typed, const char *const words[], const char *help, struct error *err)
 {
 	const char *nearest = value_nearest(typed, words);
 
 	if (nearest)
-		return error_set(err, ERROR_USAGE, "%s \"%.40s\": did you mean \"%s\"?", before, typed, nearest);
+		return error_set(
+			err, ERROR_USAGE, "%s \"%.40s\": did you mean \"%s\"?", before, typed, nearest);
 	return error_set(err, ERROR_USAGE, "%s \"%.40s\": `%s` lists what there is", before, typed, help);
 }
 
@@ -109,8 +117,9 @@ static int take_operand(struct parser *parser, char *word, struct error *err)
 		if (!(operand->flags & ARG_REPEATED))
 			operand++;
 	if (!operand || !operand->name)
-		return error_set(err, ERROR_USAGE, "\"%.40s\" is one word too many: see `holdfast %s%s%s --help`", word,
-				 parser->args->noun->name, verb->name[0] ? " " : "", verb->name);
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" is one word too many: see `holdfast %s%s%s --help`", word,
+			parser->args->noun->name, verb->name[0] ? " " : "", verb->name);
 	parser->operands++;
 	return add(parser, operand, word, err);
 }
@@ -133,19 +142,22 @@ static int unknown_option(const struct parser *parser, const char *typed, struct
 	char name[44];
 	size_t count = 0;
 
-	for (const struct arg *arg = verb ? verb->options : NULL; arg && arg->name && count + 1 < WORDS_MAX; arg++)
+	for (const struct arg *arg = verb ? verb->options : NULL; arg && arg->name && count + 1 < WORDS_MAX;
+		arg++)
 		words[count++] = arg->name;
 	for (const struct arg *arg = args_global; arg->name && count + 1 < WORDS_MAX; arg++)
 		words[count++] = arg->name;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(typed, "="), typed);
 	const char *bare = name + strspn(name, "-"), *nearest = value_nearest(bare, words);
 	if (nearest)
-		return error_set(err, ERROR_USAGE, "there is no option \"%s\" here: did you mean \"--%s\"?", name, nearest);
+		return error_set(err, ERROR_USAGE, "there is no option \"%s\" here: did you mean \"--%s\"?",
+			name, nearest);
 	if (!verb)
-		return error_set(err, ERROR_USAGE, "there is no option \"%s\" here: options come after the verb; see `holdfast --help`",
-				 name);
-	return error_set(err, ERROR_USAGE, "there is no option \"%s\" here: see `holdfast %s%s%s --help`", name,
-			 parser->args->noun->name, verb->name[0] ? " " : "", verb->name);
+		return error_set(err, ERROR_USAGE,
+			"there is no option \"%s\" here: options come after the verb; see `holdfast --help`",
+			name);
+	return error_set(err, ERROR_USAGE, "there is no option \"%s\" here: see `holdfast %s%s%s --help`",
+		name, parser->args->noun->name, verb->name[0] ? " " : "", verb->name);
 }
 
 static const struct arg *find_option(const struct parser *parser, const char *typed)
@@ -153,7 +165,8 @@ static const struct arg *find_option(const struct parser *parser, const char *ty
 	if (strncmp(typed, "--", 2))
 		return NULL;
 	size_t length = strcspn(typed + 2, "=");
-	const struct arg *arg = parser->args->verb ? find(parser->args->verb->options, typed + 2, length) : NULL;
+	const struct arg *arg =
+		parser->args->verb ? find(parser->args->verb->options, typed + 2, length) : NULL;
 	return arg ? arg : find(args_global, typed + 2, length);
 }
 
@@ -170,7 +183,8 @@ static void set_flag(struct args *args, const struct arg *flag)
 // Takes argv[0], and argv[1] if that is its value: *used is 1 or 2.
 static int take_option(struct parser *parser, int argc, char *const argv[], int *used, struct error *err)
 {
-	const struct arg *arg = !strcmp(argv[0], "-h") ? find(args_global, "help", 4) : find_option(parser, argv[0]);
+	const struct arg *arg =
+		!strcmp(argv[0], "-h") ? find(args_global, "help", 4) : find_option(parser, argv[0]);
 	char *equals = strchr(argv[0], '=');
 
 	*used = 1;
@@ -178,16 +192,17 @@ static int take_option(struct parser *parser, int argc, char *const argv[], int 
 		return unknown_option(parser, argv[0], err);
 	if (arg->kind == ARG_FLAG) {
 		if (equals)
-			return error_set(err, ERROR_USAGE, "--%s takes no value: leave \"%.40s\" away", arg->name, equals);
+			return error_set(err, ERROR_USAGE, "--%s takes no value: leave \"%.40s\" away",
+				arg->name, equals);
 		set_flag(parser->args, arg);
 		return add(parser, arg, NULL, err);
 	}
 	if (equals)
 		return add(parser, arg, equals + 1, err);
 	if (argc < 2 || find_option(parser, argv[1]))
-		return error_set(err, ERROR_USAGE, "--%s needs a value: see `holdfast %s%s%s --help`", arg->name,
-				 parser->args->noun ? parser->args->noun->name : "", parser->args->verb ? " " : "",
-				 parser->args->verb ? parser->args->verb->name : "");
+		return error_set(err, ERROR_USAGE, "--%s needs a value: see `holdfast %s%s%s --help`",
+			arg->name, parser->args->noun ? parser->args->noun->name : "",
+			parser->args->verb ? " " : "", parser->args->verb ? parser->args->verb->name : "");
 	*used = 2;
 	return add(parser, arg, argv[1], err);
 }
@@ -198,12 +213,14 @@ static int check_operands(const struct args *args, struct error *err)
 {
 	for (const struct arg *arg = args->verb->operands; arg && arg->name; arg++)
 		if (!(arg->flags & ARG_OPTIONAL) && !args_count(args, arg->name))
-			return error_set(err, ERROR_USAGE, "holdfast %s %s needs %s: see `holdfast %s %s --help`", args->noun->name,
-					 args->verb->name, arg->name, args->noun->name, args->verb->name);
+			return error_set(err, ERROR_USAGE,
+				"holdfast %s %s needs %s: see `holdfast %s %s --help`", args->noun->name,
+				args->verb->name, arg->name, args->noun->name, args->verb->name);
 	for (const struct arg *arg = args->verb->options; arg && arg->name; arg++)
 		if ((arg->flags & ARG_REQUIRED) && !args_count(args, arg->name))
-			return error_set(err, ERROR_USAGE, "holdfast %s %s needs --%s: see `holdfast %s %s --help`", args->noun->name,
-					 args->verb->name, arg->name, args->noun->name, args->verb->name);
+			return error_set(err, ERROR_USAGE,
+				"holdfast %s %s needs --%s: see `holdfast %s %s --help`", args->noun->name,
+				args->verb->name, arg->name, args->noun->name, args->verb->name);
 	return 0;
 }
 
@@ -212,12 +229,16 @@ static int check_whole(const struct args *args, struct error *err)
 	if (args->help || args->version)
 		return 0;
 	if (!args->noun)
-		return error_set(err, ERROR_USAGE, "nothing to do: give a command, like `holdfast cluster status`; `holdfast --help` lists them");
+		return error_set(err, ERROR_USAGE,
+			"nothing to do: give a command, like `holdfast cluster status`; `holdfast --help` "
+			"lists them");
 	if (!args->verb)
-		return error_set(err, ERROR_USAGE, "holdfast %s needs a verb: `holdfast %s --help` lists them", args->noun->name,
-				 args->noun->name);
+		return error_set(err, ERROR_USAGE,
+			"holdfast %s needs a verb: `holdfast %s --help` lists them", args->noun->name,
+			args->noun->name);
 	if (args_count(args, "socket") && args_count(args, "connect"))
-		return error_set(err, ERROR_USAGE, "--socket and --connect name two different ways: give one of them");
+		return error_set(
+			err, ERROR_USAGE, "--socket and --connect name two different ways: give one of them");
 	return check_operands(args, err);
 }
 
@@ -253,8 +274,8 @@ void args_done(struct args *args)
 
 static const struct arg_value *value_at(const struct args *args, const char *name, size_t index)
 {
-	assert(!args->verb || find(args->verb->options, name, strlen(name)) || find(args->verb->operands, name, strlen(name)) ||
-	       find(args_global, name, strlen(name)));
+	assert(!args->verb || find(args->verb->options, name, strlen(name)) ||
+		find(args->verb->operands, name, strlen(name)) || find(args_global, name, strlen(name)));
 	for (size_t i = 0; i < args->count; i++)
 		if (!strcmp(args->values[i].arg->name, name) && index-- == 0)
 			return &args->values[i];
@@ -284,7 +305,7 @@ char *args_text_at(const struct args *args, const char *name, size_t index)
 {
 	const struct arg_value *value = value_at(args, name, index);
 
-	return value ? value->text : (char *)"";	// what gets it only reads
+	return value ? value->text : (char *)""; // what gets it only reads
 }
 
 uint64_t args_number(const struct args *args, const char *name, uint64_t otherwise)

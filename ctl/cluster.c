@@ -21,14 +21,16 @@ static int cluster_init(struct session *session, const struct args *args, struct
 	request.body_case = HOLDFAST__REQUEST__BODY_CLUSTER_INIT;
 	request.cluster_init = &init;
 	return session_change(session, &request, init.name,
-			      "cluster %s is made, with this node in it; `holdfast cluster token` lets another one join", err);
+		"cluster %s is made, with this node in it; `holdfast cluster token` lets another one join",
+		err);
 }
 
 // "-": the token is the first line of stdin, so that it is in no process list.
 static int read_token(char *token, size_t size, struct error *err)
 {
 	if (!fgets(token, (int)size, stdin))
-		return error_set(err, ERROR_USAGE, "there is no token on stdin: pipe the output of `holdfast cluster token` in");
+		return error_set(err, ERROR_USAGE,
+			"there is no token on stdin: pipe the output of `holdfast cluster token` in");
 	token[strcspn(token, "\r\n")] = '\0';
 	return 0;
 }
@@ -61,32 +63,70 @@ static void show_token(const struct printer *printer, const ProtobufCMessage *me
 
 static int cluster_token(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_CLUSTER_TOKEN, HOLDFAST__REPLY__BODY_TOKEN, show_token, err);
+	return session_ask(
+		session, HOLDFAST__REQUEST__BODY_CLUSTER_TOKEN, HOLDFAST__REPLY__BODY_TOKEN, show_token, err);
 }
 
 static int cluster_status(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_CLUSTER_STATUS, HOLDFAST__REPLY__BODY_CLUSTER_STATUS, show_cluster_status, err);
+	return session_ask(session, HOLDFAST__REQUEST__BODY_CLUSTER_STATUS,
+		HOLDFAST__REPLY__BODY_CLUSTER_STATUS, show_cluster_status, err);
 }
 
-static const struct arg init_operands[] = { { .name = "NAME", .kind = ARG_NAME, .what = "cluster" }, ARGS_END };
+static const struct arg init_operands[] = { { .name = "NAME", .kind = ARG_NAME, .what = "cluster" },
+	ARGS_END };
 static const struct arg init_options[] = {
-	{ .name = "node", .kind = ARG_NAME, .what = "node", .help = "name of this node", .flags = ARG_REQUIRED },
-	{ .name = "site", .kind = ARG_NAME, .what = "site", .help = "the site that it stands at", .flags = ARG_REQUIRED },
-	{ .name = "address", .kind = ARG_ADDRESS, .what = "address", .help = "its IP address on the data network", .flags = ARG_REQUIRED },
-	{ .name = "witness", .kind = ARG_HOST, .what = "address", .help = "ADDRESS[:PORT] of corosync-qnetd at a third place" },
-	{ .name = "token-timeout", .kind = ARG_NUMBER, .what = "ms", .least = 100, .most = 600000,
-	  .help = "corosync's token: 3000 and 10 times the round trip between the sites" },
+	{ .name = "node",
+		.kind = ARG_NAME,
+		.what = "node",
+		.help = "name of this node",
+		.flags = ARG_REQUIRED },
+	{ .name = "site",
+		.kind = ARG_NAME,
+		.what = "site",
+		.help = "the site that it stands at",
+		.flags = ARG_REQUIRED },
+	{ .name = "address",
+		.kind = ARG_ADDRESS,
+		.what = "address",
+		.help = "its IP address on the data network",
+		.flags = ARG_REQUIRED },
+	{ .name = "witness",
+		.kind = ARG_HOST,
+		.what = "address",
+		.help = "ADDRESS[:PORT] of corosync-qnetd at a third place" },
+	{ .name = "token-timeout",
+		.kind = ARG_NUMBER,
+		.what = "ms",
+		.least = 100,
+		.most = 600000,
+		.help = "corosync's token: 3000 and 10 times the round trip between the sites" },
 	ARGS_END,
 };
 
-static const struct arg join_operands[] = { { .name = "ADDRESS", .kind = ARG_HOST, .what = "address" }, ARGS_END };
+static const struct arg join_operands[] = { { .name = "ADDRESS", .kind = ARG_HOST, .what = "address" },
+	ARGS_END };
 static const struct arg join_options[] = {
-	{ .name = "node", .kind = ARG_NAME, .what = "node", .help = "name of this node", .flags = ARG_REQUIRED },
-	{ .name = "site", .kind = ARG_NAME, .what = "site", .help = "the site that it stands at", .flags = ARG_REQUIRED },
-	{ .name = "address", .kind = ARG_ADDRESS, .what = "address", .help = "its own IP address on the data network", .flags = ARG_REQUIRED },
-	{ .name = "token", .kind = ARG_TEXT, .what = "token", .help = "what `holdfast cluster token` printed on a member; - reads it from stdin",
-	  .flags = ARG_REQUIRED },
+	{ .name = "node",
+		.kind = ARG_NAME,
+		.what = "node",
+		.help = "name of this node",
+		.flags = ARG_REQUIRED },
+	{ .name = "site",
+		.kind = ARG_NAME,
+		.what = "site",
+		.help = "the site that it stands at",
+		.flags = ARG_REQUIRED },
+	{ .name = "address",
+		.kind = ARG_ADDRESS,
+		.what = "address",
+		.help = "its own IP address on the data network",
+		.flags = ARG_REQUIRED },
+	{ .name = "token",
+		.kind = ARG_TEXT,
+		.what = "token",
+		.help = "what `holdfast cluster token` printed on a member; - reads it from stdin",
+		.flags = ARG_REQUIRED },
 	ARGS_END,
 };
 
@@ -94,9 +134,12 @@ const struct verb cluster_verbs[] = {
 	{
 		.name = "init",
 		.summary = "make a new cluster with this node as its first",
-		.text = "Makes the cluster's certificates and keys, writes corosync's configuration, starts corosync and\n"
-			"Pacemaker and sets their options. The witness breaks the tie when two sites lose each other.",
-		.example = "holdfast cluster init plant --node a1 --site a --address 10.0.1.11 --witness 10.0.3.1",
+		.text = "Makes the cluster's certificates and keys, writes corosync's configuration, starts "
+			"corosync and\n"
+			"Pacemaker and sets their options. The witness breaks the tie when two sites lose "
+			"each other.",
+		.example = "holdfast cluster init plant --node a1 --site a --address 10.0.1.11 --witness "
+			   "10.0.3.1",
 		.operands = init_operands,
 		.options = init_options,
 		.goes_on = "clusterd finishes what it has begun; see `holdfast cluster status`",
@@ -105,8 +148,10 @@ const struct verb cluster_verbs[] = {
 	{
 		.name = "join",
 		.summary = "bring this node into a cluster",
-		.text = "ADDRESS is that of any member. Run it on the node that joins, with a token from a member.",
-		.example = "holdfast cluster join 10.0.1.11 --node b1 --site b --address 10.0.1.21 --token dG9rZW4...",
+		.text = "ADDRESS is that of any member. Run it on the node that joins, with a token from a "
+			"member.",
+		.example = "holdfast cluster join 10.0.1.11 --node b1 --site b --address 10.0.1.21 --token "
+			   "dG9rZW4...",
 		.operands = join_operands,
 		.options = join_options,
 		.goes_on = "clusterd finishes what it has begun; see `holdfast cluster status`",

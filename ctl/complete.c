@@ -55,7 +55,7 @@ static void offer_value(FILE *out, const struct arg *arg, const char *typed, con
 struct position {
 	const struct noun *noun;
 	const struct verb *verb;
-	const struct arg *waiting;	// an option whose value comes next
+	const struct arg *waiting; // an option whose value comes next
 	size_t operands;
 };
 
@@ -132,7 +132,8 @@ static void offer_name(const char *name, const char *typed)
 
 static Holdfast__Reply *ask(Holdfast__Request__BodyCase what)
 {
-	const char *socket = access(RPC_CLUSTERD_SOCKET, F_OK) == 0 ? RPC_CLUSTERD_SOCKET : RPC_HYPERVISORD_SOCKET;
+	const char *socket =
+		access(RPC_CLUSTERD_SOCKET, F_OK) == 0 ? RPC_CLUSTERD_SOCKET : RPC_HYPERVISORD_SOCKET;
 	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	struct error ignored = ERROR_INIT;
@@ -145,10 +146,10 @@ static Holdfast__Reply *ask(Holdfast__Request__BodyCase what)
 
 static void offer_names(const char *kind, const char *typed)
 {
-	Holdfast__Request__BodyCase what = !strcmp(kind, "group") ? HOLDFAST__REQUEST__BODY_GROUP_LIST :
-					   !strcmp(kind, "node")  ? HOLDFAST__REQUEST__BODY_NODE_LIST :
-					   !strcmp(kind, "VM")	  ? HOLDFAST__REQUEST__BODY_VM_LIST :
-								    HOLDFAST__REQUEST__BODY__NOT_SET;
+	Holdfast__Request__BodyCase what = !strcmp(kind, "group") ? HOLDFAST__REQUEST__BODY_GROUP_LIST
+		: !strcmp(kind, "node")				  ? HOLDFAST__REQUEST__BODY_NODE_LIST
+		: !strcmp(kind, "VM")				  ? HOLDFAST__REQUEST__BODY_VM_LIST
+								  : HOLDFAST__REQUEST__BODY__NOT_SET;
 	Holdfast__Reply *reply = what ? ask(what) : NULL;
 
 	if (!reply)

@@ -13,10 +13,12 @@
 static int explain(const struct error *why, const char *daemon, const char *socket, struct error *err)
 {
 	if (why->errnum == ENOENT || why->errnum == ECONNREFUSED)
-		return error_set(err, ERROR_UNREACHABLE, "cannot reach %s at %s: is holdfast-%s running? systemctl start holdfast-%s",
-				 daemon, socket, daemon, daemon);
+		return error_set(err, ERROR_UNREACHABLE,
+			"cannot reach %s at %s: is holdfast-%s running? systemctl start holdfast-%s", daemon,
+			socket, daemon, daemon);
 	if (why->errnum == EACCES || why->errnum == EPERM)
-		return error_set(err, ERROR_DENIED, "you may not use %s: run this as root or as a member of the group holdfast", socket);
+		return error_set(err, ERROR_DENIED,
+			"you may not use %s: run this as root or as a member of the group holdfast", socket);
 	error_copy(err, why);
 	return error_prefix(err, "cannot reach %s", daemon);
 }
@@ -59,12 +61,14 @@ int session_connect(struct session *session, struct error *err)
 		session->standalone = strstr(socket, "hypervisord");
 		return connect_unix(session, socket, session->standalone ? "hypervisord" : "clusterd", err);
 	}
-	session->standalone = access(RPC_CLUSTERD_SOCKET, F_OK) < 0 && access(RPC_HYPERVISORD_SOCKET, F_OK) == 0;
+	session->standalone =
+		access(RPC_CLUSTERD_SOCKET, F_OK) < 0 && access(RPC_HYPERVISORD_SOCKET, F_OK) == 0;
 	if (!session->standalone)
 		return connect_unix(session, RPC_CLUSTERD_SOCKET, "clusterd", err);
 	if (args->noun->cluster_only)
 		return error_set(err, ERROR_UNREACHABLE,
-				 "holdfast %s needs clusterd, and only hypervisord runs here: systemctl start holdfast-clusterd",
-				 args->noun->name);
+			"holdfast %s needs clusterd, and only hypervisord runs here: systemctl start "
+			"holdfast-clusterd",
+			args->noun->name);
 	return connect_unix(session, RPC_HYPERVISORD_SOCKET, "hypervisord", err);
 }

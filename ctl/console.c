@@ -16,9 +16,9 @@ struct console {
 	Holdfast__Request request;
 	struct termios before;
 	bool raw, detached;
-	bool reading;			// the second task is there
+	bool reading; // the second task is there
 	struct task *reader;
-	struct error failure;		// of stdout, or of sending
+	struct error failure; // of stdout, or of sending
 };
 
 static void raw_begin(struct console *console)
@@ -56,7 +56,8 @@ static void on_output(const Holdfast__Reply *reply, void *data)
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0) {
-			error_set_errno(&console->failure, errno, "cannot write the console's output to stdout");
+			error_set_errno(
+				&console->failure, errno, "cannot write the console's output to stdout");
 			give_up(console);
 			return;
 		}
@@ -71,7 +72,8 @@ static int send_input(struct console *console, const uint8_t *bytes, size_t coun
 
 	if (detach)
 		count = (size_t)(detach - bytes);
-	if (count && rpc_client_send_data(console->session->client, console->request.id, bytes, count, err) < 0)
+	if (count &&
+		rpc_client_send_data(console->session->client, console->request.id, bytes, count, err) < 0)
 		return -1;
 	console->detached = detach;
 	return detach ? 0 : 1;
@@ -91,7 +93,7 @@ static void read_input(void *data)
 		if (count < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (count <= 0)
-			break;	// the output goes on
+			break; // the output goes on
 		more = send_input(console, bytes, (size_t)count, &err);
 	}
 	console->reading = false;
@@ -135,7 +137,9 @@ static int finish(struct console *console, int result, struct error *err)
 
 int console_run(struct session *session, char *vm, struct error *err)
 {
-	struct console console = { .session = session, .request = HOLDFAST__REQUEST__INIT, .failure = ERROR_INIT };
+	struct console console = {
+		.session = session, .request = HOLDFAST__REQUEST__INIT, .failure = ERROR_INIT
+	};
 	Holdfast__Name name = HOLDFAST__NAME__INIT;
 	Holdfast__Reply *reply = NULL;
 
@@ -150,7 +154,8 @@ int console_run(struct session *session, char *vm, struct error *err)
 	int result = start_reader(&console, err);
 	// The reader runs only when this waits: by then the request has its id.
 	if (result == 0)
-		result = session_call(session, &console.request, TASK_FOREVER, on_output, &console, &reply, err);
+		result = session_call(
+			session, &console.request, TASK_FOREVER, on_output, &console, &reply, err);
 	end_reader(&console);
 	raw_end(&console);
 	if (reply)

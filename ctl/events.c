@@ -9,7 +9,7 @@
 
 struct follow {
 	struct session *session;
-	struct error failure;		// of writing
+	struct error failure; // of writing
 };
 
 static void on_event(const Holdfast__Reply *reply, void *data)
@@ -51,7 +51,8 @@ static int events(struct session *session, const struct args *args, struct error
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	char since[80] = "";
 
-	if (args_count(args, "since") && value_since(args_text(args, "since"), time(NULL), since, sizeof(since), err) < 0)
+	if (args_count(args, "since") &&
+		value_since(args_text(args, "since"), time(NULL), since, sizeof(since), err) < 0)
 		return error_prefix(err, "--since");
 	query.since = since;
 	query.follow = args_flag(args, "follow");
@@ -64,9 +65,19 @@ static int events(struct session *session, const struct args *args, struct error
 }
 
 static const struct arg events_options[] = {
-	{ .name = "follow", .kind = ARG_FLAG, .help = "show those that come, until Ctrl-C; with --json one object a line" },
-	{ .name = "since", .kind = ARG_TEXT, .what = "time", .help = "10m (ago), 14:30, \"2025-01-31 14:30\", RFC 3339, or an event's id" },
-	{ .name = "limit", .kind = ARG_NUMBER, .what = "n", .least = 1, .most = 100000, .help = "only the last N" },
+	{ .name = "follow",
+		.kind = ARG_FLAG,
+		.help = "show those that come, until Ctrl-C; with --json one object a line" },
+	{ .name = "since",
+		.kind = ARG_TEXT,
+		.what = "time",
+		.help = "10m (ago), 14:30, \"2025-01-31 14:30\", RFC 3339, or an event's id" },
+	{ .name = "limit",
+		.kind = ARG_NUMBER,
+		.what = "n",
+		.least = 1,
+		.most = 100000,
+		.help = "only the last N" },
 	ARGS_END,
 };
 
@@ -74,7 +85,8 @@ const struct verb events_verbs[] = {
 	{
 		.name = "",
 		.summary = "what happened, when, and how long it took",
-		.text = "A move's and a failover's event has its duration and how long the guests stood still, by step.",
+		.text = "A move's and a failover's event has its duration and how long the guests stood "
+			"still, by step.",
 		.example = "holdfast events --since 1h\n"
 			   "holdfast events --follow\n"
 			   "holdfast --json events | jq '.[] | select(.kind == \"failover\")'",

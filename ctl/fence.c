@@ -7,7 +7,8 @@
 
 static int fence_list(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_FENCE_LIST, HOLDFAST__REPLY__BODY_FENCE_LIST, show_fence_list, err);
+	return session_ask(session, HOLDFAST__REQUEST__BODY_FENCE_LIST, HOLDFAST__REPLY__BODY_FENCE_LIST,
+		show_fence_list, err);
 }
 
 static int fence_add(struct session *session, const struct args *args, struct error *err)
@@ -25,17 +26,20 @@ static int fence_add(struct session *session, const struct args *args, struct er
 		options[i] = args_text_at(args, "KEY=VALUE", i);
 	request.body_case = HOLDFAST__REQUEST__BODY_FENCE_ADD;
 	request.fence_add = &device;
-	return session_change(session, &request, device.node, "node %s has a fence device; try it with `holdfast fence test`", err);
+	return session_change(session, &request, device.node,
+		"node %s has a fence device; try it with `holdfast fence test`", err);
 }
 
 static int fence_delete(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_FENCE_DELETE, args_text(args, "NODE"), "node %s has no fence device any more", err);
+	return session_do(session, HOLDFAST__REQUEST__BODY_FENCE_DELETE, args_text(args, "NODE"),
+		"node %s has no fence device any more", err);
 }
 
 static int fence_test(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_FENCE_TEST, args_text(args, "NODE"), "the fence device of node %s answers", err);
+	return session_do(session, HOLDFAST__REQUEST__BODY_FENCE_TEST, args_text(args, "NODE"),
+		"the fence device of node %s answers", err);
 }
 
 static const struct arg one_node[] = { OPERAND_NODE, ARGS_END };
@@ -56,9 +60,11 @@ const struct verb fence_verbs[] = {
 	{
 		.name = "add",
 		.summary = "say how a node is switched off",
-		.text = "AGENT is any stock fence agent (fence_ipmilan, fence_apc, ...); KEY=VALUE are its options. Each node needs\n"
+		.text = "AGENT is any stock fence agent (fence_ipmilan, fence_apc, ...); KEY=VALUE are its "
+			"options. Each node needs\n"
 			"a device of its own; without one its groups cannot be taken over when it is lost.",
-		.example = "holdfast fence add a1 fence_ipmilan ip=10.0.2.11 username=admin password_script=/etc/holdfast/ipmi",
+		.example = "holdfast fence add a1 fence_ipmilan ip=10.0.2.11 username=admin "
+			   "password_script=/etc/holdfast/ipmi",
 		.operands = add_operands,
 		.run = fence_add,
 	},

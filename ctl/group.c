@@ -8,7 +8,8 @@
 
 #define MIB (1ull << 20)
 
-static const char move_goes_on[] = "a move goes on to its end once the guests are stopped, and is given up before that; see `holdfast events`";
+static const char move_goes_on[] = "a move goes on to its end once the guests are stopped, and is given up "
+				   "before that; see `holdfast events`";
 
 // The values of a repeated option as protobuf-c wants them; the strings stay ARGS'. The caller frees the array.
 static char **names_of(const struct args *args, const char *option, size_t *count)
@@ -21,7 +22,8 @@ static char **names_of(const struct args *args, const char *option, size_t *coun
 	return names;
 }
 
-static int group_create_with(struct session *session, Holdfast__Group *group, Holdfast__Replica *replicas, struct error *err)
+static int group_create_with(
+	struct session *session, Holdfast__Group *group, Holdfast__Replica *replicas, struct error *err)
 {
 	Holdfast__GroupCreate create = HOLDFAST__GROUP_CREATE__INIT;
 	Holdfast__Request request = RPC_REQUEST_INIT;
@@ -35,7 +37,8 @@ static int group_create_with(struct session *session, Holdfast__Group *group, Ho
 	create.state_bytes = args_number(session->args, "state-size", 0);
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_CREATE;
 	request.group_create = &create;
-	return session_change(session, &request, group->name, "group %s is created; put VMs into it with `holdfast vm create`", err);
+	return session_change(session, &request, group->name,
+		"group %s is created; put VMs into it with `holdfast vm create`", err);
 }
 
 static int group_create(struct session *session, const struct args *args, struct error *err)
@@ -43,16 +46,20 @@ static int group_create(struct session *session, const struct args *args, struct
 	Holdfast__Group group = HOLDFAST__GROUP__INIT;
 
 	group.name = args_text(args, "GROUP");
-	group.storage = (Holdfast__StorageKind)args_number(args, "storage", HOLDFAST__STORAGE_KIND__STORAGE_DRBD);
+	group.storage =
+		(Holdfast__StorageKind)args_number(args, "storage", HOLDFAST__STORAGE_KIND__STORAGE_DRBD);
 	group.directory = args_text(args, "directory");
 	group.n_replicas = args_count(args, "replicas");
 	if (group.directory[0] && group.storage != HOLDFAST__STORAGE_KIND__STORAGE_FILE)
-		return error_set(err, ERROR_USAGE, "--directory is for --storage file: give that too, or leave the directory out");
+		return error_set(err, ERROR_USAGE,
+			"--directory is for --storage file: give that too, or leave the directory out");
 	if (group.n_replicas && group.storage == HOLDFAST__STORAGE_KIND__STORAGE_FILE)
-		return error_set(err, ERROR_USAGE, "--replicas is for --storage drbd: a group on files has none");
+		return error_set(
+			err, ERROR_USAGE, "--replicas is for --storage drbd: a group on files has none");
 	cleanup_free char **preferred = group.preferred = names_of(args, "preferred", &group.n_preferred);
 	cleanup_free char **possible = group.possible = names_of(args, "possible", &group.n_possible);
-	cleanup_free Holdfast__Replica **list = group.replicas = calloc(group.n_replicas + 1, sizeof(*group.replicas));
+	cleanup_free Holdfast__Replica **list = group.replicas =
+		calloc(group.n_replicas + 1, sizeof(*group.replicas));
 	cleanup_free Holdfast__Replica *replicas = calloc(group.n_replicas + 1, sizeof(*replicas));
 	if (!preferred || !possible || !list || !replicas)
 		return error_set(err, ERROR_NO_SPACE, "no memory");
@@ -61,21 +68,24 @@ static int group_create(struct session *session, const struct args *args, struct
 
 static int group_list(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_GROUP_LIST, HOLDFAST__REPLY__BODY_GROUP_LIST, show_group_list, err);
+	return session_ask(session, HOLDFAST__REQUEST__BODY_GROUP_LIST, HOLDFAST__REPLY__BODY_GROUP_LIST,
+		show_group_list, err);
 }
 
 static int group_show(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask_for(session, HOLDFAST__REQUEST__BODY_GROUP_SHOW, args_text(args, "GROUP"), HOLDFAST__REPLY__BODY_GROUP, show_group, err);
+	return session_ask_for(session, HOLDFAST__REQUEST__BODY_GROUP_SHOW, args_text(args, "GROUP"),
+		HOLDFAST__REPLY__BODY_GROUP, show_group, err);
 }
 
 // Shows what would be lost, and refuses: the second call, with --yes, is the consent.
 static int refuse_old_data(struct session *session, char *group, struct error *err)
 {
-	if (session_ask_for(session, HOLDFAST__REQUEST__BODY_GROUP_OLD_DATA, group, HOLDFAST__REPLY__BODY_OLD_DATA, show_old_data,
-			    err) < 0)
+	if (session_ask_for(session, HOLDFAST__REQUEST__BODY_GROUP_OLD_DATA, group,
+		    HOLDFAST__REPLY__BODY_OLD_DATA, show_old_data, err) < 0)
 		return -1;
-	return error_set(err, ERROR_UNSAFE, "group %s is not started: if that may be lost, say the same with --yes", group);
+	return error_set(err, ERROR_UNSAFE,
+		"group %s is not started: if that may be lost, say the same with --yes", group);
 }
 
 static int group_start(struct session *session, const struct args *args, struct error *err)
@@ -87,12 +97,14 @@ static int group_start(struct session *session, const struct args *args, struct 
 	start.force_old_data = args_flag(args, "force-old-data");
 	start.no_wait = args_flag(args, "no-wait");
 	if (args_flag(args, "yes") && !start.force_old_data)
-		return error_set(err, ERROR_USAGE, "--yes is the consent to --force-old-data: give both, or neither");
+		return error_set(
+			err, ERROR_USAGE, "--yes is the consent to --force-old-data: give both, or neither");
 	if (start.force_old_data && !args_flag(args, "yes"))
 		return refuse_old_data(session, start.name, err);
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_START;
 	request.group_start = &start;
-	return session_change(session, &request, start.name, start.no_wait ? "group %s is being started" : "group %s is online", err);
+	return session_change(session, &request, start.name,
+		start.no_wait ? "group %s is being started" : "group %s is online", err);
 }
 
 static int group_stop(struct session *session, const struct args *args, struct error *err)
@@ -104,7 +116,8 @@ static int group_stop(struct session *session, const struct args *args, struct e
 	stop.no_wait = args_flag(args, "no-wait");
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_STOP;
 	request.group_stop = &stop;
-	return session_change(session, &request, stop.name, stop.no_wait ? "group %s is being stopped" : "group %s is offline", err);
+	return session_change(session, &request, stop.name,
+		stop.no_wait ? "group %s is being stopped" : "group %s is offline", err);
 }
 
 static int group_move(struct session *session, const struct args *args, struct error *err)
@@ -118,7 +131,8 @@ static int group_move(struct session *session, const struct args *args, struct e
 	move.no_wait = args_flag(args, "no-wait");
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_MOVE;
 	request.group_move = &move;
-	return session_change(session, &request, move.name, move.no_wait ? "group %s is being moved" : "group %s is moved", err);
+	return session_change(session, &request, move.name,
+		move.no_wait ? "group %s is being moved" : "group %s is moved", err);
 }
 
 static int group_delete(struct session *session, const struct args *args, struct error *err)
@@ -130,31 +144,59 @@ static int group_delete(struct session *session, const struct args *args, struct
 	delete.force = args_flag(args, "force");
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_DELETE;
 	request.group_delete = &delete;
-	return session_change(session, &request, delete.name, "group %s is deleted, and its volumes with it", err);
+	return session_change(
+		session, &request, delete.name, "group %s is deleted, and its volumes with it", err);
 }
 
 static const struct arg one_group[] = { OPERAND_GROUP, ARGS_END };
 static const struct arg create_options[] = {
-	{ .name = "storage", .kind = ARG_CHOICE, .what = "kind", .choices = "drbd|file",
-	  .help = "drbd: replicated between two nodes [default]; file: in a directory" },
-	{ .name = "preferred", .kind = ARG_NAMES, .what = "node", .help = "where it should run, the best first" },
-	{ .name = "possible", .kind = ARG_NAMES, .what = "node", .help = "where it may run at all [where its data is]" },
-	{ .name = "replicas", .kind = ARG_NAMES, .what = "node", .help = "drbd: the two nodes that hold its data [from the above]" },
-	{ .name = "directory", .kind = ARG_PATH, .what = "directory", .help = "file: where its volumes are, shared if there are more nodes" },
-	{ .name = "state-size", .kind = ARG_SIZE, .what = "size", .least = MIB,
-	  .help = "of the state volume, which holds saved memory: more than that of all its VMs [256M]" },
+	{ .name = "storage",
+		.kind = ARG_CHOICE,
+		.what = "kind",
+		.choices = "drbd|file",
+		.help = "drbd: replicated between two nodes [default]; file: in a directory" },
+	{ .name = "preferred",
+		.kind = ARG_NAMES,
+		.what = "node",
+		.help = "where it should run, the best first" },
+	{ .name = "possible",
+		.kind = ARG_NAMES,
+		.what = "node",
+		.help = "where it may run at all [where its data is]" },
+	{ .name = "replicas",
+		.kind = ARG_NAMES,
+		.what = "node",
+		.help = "drbd: the two nodes that hold its data [from the above]" },
+	{ .name = "directory",
+		.kind = ARG_PATH,
+		.what = "directory",
+		.help = "file: where its volumes are, shared if there are more nodes" },
+	{ .name = "state-size",
+		.kind = ARG_SIZE,
+		.what = "size",
+		.least = MIB,
+		.help = "of the state volume, which holds saved memory: more than that of all its VMs "
+			"[256M]" },
 	ARGS_END,
 };
 static const struct arg start_options[] = {
-	{ .name = "force-old-data", .kind = ARG_FLAG, .help = "start on data that may be old: shows what would be lost, and refuses without --yes" },
+	{ .name = "force-old-data",
+		.kind = ARG_FLAG,
+		.help = "start on data that may be old: shows what would be lost, and refuses without "
+			"--yes" },
 	{ .name = "yes", .kind = ARG_FLAG, .help = "consent to lose it" },
 	OPTION_NO_WAIT,
 	ARGS_END,
 };
 static const struct arg stop_options[] = { OPTION_NO_WAIT, ARGS_END };
 static const struct arg move_options[] = {
-	{ .name = "to", .kind = ARG_NAME, .what = "node", .help = "the node to move it to [the best other one]" },
-	{ .name = "quick", .kind = ARG_FLAG, .help = "save, stream, restore: the guests stand still meanwhile [default]" },
+	{ .name = "to",
+		.kind = ARG_NAME,
+		.what = "node",
+		.help = "the node to move it to [the best other one]" },
+	{ .name = "quick",
+		.kind = ARG_FLAG,
+		.help = "save, stream, restore: the guests stand still meanwhile [default]" },
 	OPTION_NO_WAIT,
 	ARGS_END,
 };
@@ -167,7 +209,8 @@ const struct verb group_verbs[] = {
 	{
 		.name = "create",
 		.summary = "make a group and its storage",
-		.text = "A group of the kind drbd has its data on two nodes, at different sites if there are two. It is\n"
+		.text = "A group of the kind drbd has its data on two nodes, at different sites if there are "
+			"two. It is\n"
 			"created offline; start it when its VMs are there.",
 		.example = "holdfast group create web --preferred a1,b1\n"
 			   "holdfast group create test --storage file --directory /srv/vms --possible a1",
@@ -192,7 +235,8 @@ const struct verb group_verbs[] = {
 	{
 		.name = "start",
 		.summary = "bring a group online",
-		.text = "Pacemaker picks the node. A group whose current data is on a node that is gone waits for that node;\n"
+		.text = "Pacemaker picks the node. A group whose current data is on a node that is gone "
+			"waits for that node;\n"
 			"--force-old-data is for when it will not come back.",
 		.example = "holdfast group start web",
 		.operands = one_group,
@@ -212,7 +256,8 @@ const struct verb group_verbs[] = {
 	{
 		.name = "move",
 		.summary = "move a group to another node, with its VMs running on",
-		.text = "Prints how long the guests stood still, step by step. A move that fails leaves the guests running where\n"
+		.text = "Prints how long the guests stood still, step by step. A move that fails leaves the "
+			"guests running where\n"
 			"they were.",
 		.example = "holdfast group move web --to b1 --quick",
 		.operands = one_group,
@@ -223,7 +268,8 @@ const struct verb group_verbs[] = {
 	{
 		.name = "delete",
 		.summary = "delete a group with its volumes",
-		.text = "The group must be offline, and empty unless --force is given. The data is gone for good.",
+		.text = "The group must be offline, and empty unless --force is given. The data is gone for "
+			"good.",
 		.example = "holdfast group stop web\nholdfast group delete web --force",
 		.operands = one_group,
 		.options = delete_options,

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define WIDTH 26	// of the left column
+#define WIDTH 26 // of the left column
 
 static const char exit_statuses[] =
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no such thing, 4 refused because it would be unsafe.\n";
@@ -27,7 +27,8 @@ static void value_of(char *out, size_t size, const struct arg *arg)
 		snprintf(word, sizeof(word), "MiB");
 	else if (arg->what)
 		capitals(word, sizeof(word), arg->what);
-	snprintf(out, size, "%s%s%s", arg->kind == ARG_FLAG ? "" : " ", word, arg->kind == ARG_NAMES ? ",..." : "");
+	snprintf(out, size, "%s%s%s", arg->kind == ARG_FLAG ? "" : " ", word,
+		arg->kind == ARG_NAMES ? ",..." : "");
 }
 
 static void print_examples(FILE *out, const char *example)
@@ -45,7 +46,8 @@ static void print_options(FILE *out, const char *title, const struct arg *option
 
 		value_of(value, sizeof(value), options);
 		snprintf(left, sizeof(left), "--%s%s", options->name, value);
-		fprintf(out, "    %-*s %s%s\n", WIDTH, left, options->help, options->flags & ARG_REPEATED ? " (repeatable)" : "");
+		fprintf(out, "    %-*s %s%s\n", WIDTH, left, options->help,
+			options->flags & ARG_REPEATED ? " (repeatable)" : "");
 	}
 }
 
@@ -53,7 +55,8 @@ static void print_usage_line(FILE *out, const struct noun *noun, const struct ve
 {
 	fprintf(out, "usage: holdfast [--json] %s%s%s", noun->name, verb->name[0] ? " " : "", verb->name);
 	for (const struct arg *arg = verb->operands; arg && arg->name; arg++)
-		fprintf(out, arg->flags & ARG_OPTIONAL ? " [%s]%s" : " %s%s", arg->name, arg->flags & ARG_REPEATED ? "..." : "");
+		fprintf(out, arg->flags & ARG_OPTIONAL ? " [%s]%s" : " %s%s", arg->name,
+			arg->flags & ARG_REPEATED ? "..." : "");
 	for (const struct arg *arg = verb->options; arg && arg->name; arg++) {
 		char value[48];
 
@@ -90,22 +93,26 @@ static void print_all(FILE *out, const struct noun *nouns)
 {
 	fputs("usage: holdfast [--json] NOUN VERB [NAME] [OPTIONS]\n\n"
 	      "Keeps virtual machines running on a cluster of nodes at two sites.\n\nCommands:\n",
-	      out);
+		out);
 	for (; nouns->name; nouns++) {
 		char verbs[200] = "";
 		size_t used = 0;
 
 		for (const struct verb *verb = nouns->verbs; verb->name && used < sizeof(verbs); verb++)
-			used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s", used ? " | " : "",
-						 verb->name[0] ? verb->name : "[--follow] [--since TIME]");
+			used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s",
+				used ? " | " : "", verb->name[0] ? verb->name : "[--follow] [--since TIME]");
 		fprintf(out, "    %-8s %s\n             %s\n", nouns->name, verbs, nouns->summary);
 	}
 	print_options(out, "Options everywhere", args_global);
-	print_examples(out, "holdfast cluster status\n"
-			    "holdfast group create web --preferred a1,b1\n"
-			    "holdfast group move web --to b1\n"
-			    "holdfast --json group show web | jq -r .owner");
-	fprintf(out, "\n%s`holdfast NOUN --help` and `holdfast NOUN VERB --help` tell more; so does holdfast(1).\n", exit_statuses);
+	print_examples(out,
+		"holdfast cluster status\n"
+		"holdfast group create web --preferred a1,b1\n"
+		"holdfast group move web --to b1\n"
+		"holdfast --json group show web | jq -r .owner");
+	fprintf(out,
+		"\n%s`holdfast NOUN --help` and `holdfast NOUN VERB --help` tell more; so does "
+		"holdfast(1).\n",
+		exit_statuses);
 }
 
 void help_print(FILE *out, const struct noun *nouns, const struct args *args)

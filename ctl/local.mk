@@ -39,3 +39,7 @@ install-data-local:
 
 uninstall-local:
 	rm -f $(DESTDIR)$(bashcompletiondir)/holdfast
+
+UNIT_TESTS += tests/unit/test-ctl-args tests/unit/test-ctl-value
+tests_unit_test_ctl_args_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ctl_value_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)

@@ -44,7 +44,8 @@ static void explain_interrupt(const struct session *session, struct error *err)
 	const char *goes_on = session->args->verb->goes_on;
 
 	if (err->code == ERROR_CANCELLED && session->signal)
-		error_set(err, ERROR_CANCELLED, "interrupted%s%s", goes_on ? ": " : "", goes_on ? goes_on : "");
+		error_set(
+			err, ERROR_CANCELLED, "interrupted%s%s", goes_on ? ": " : "", goes_on ? goes_on : "");
 }
 
 static int run_session(struct session *session, struct error *err)
@@ -77,7 +78,10 @@ static int run_args(const struct args *args, struct error *err)
 {
 	struct session session = {
 		.args = args,
-		.printer = { .out = stdout, .terminal = isatty(STDOUT_FILENO), .colour = wants_colour(), .json = args->json },
+		.printer = { .out = stdout,
+			.terminal = isatty(STDOUT_FILENO),
+			.colour = wants_colour(),
+			.json = args->json },
 		.progress = isatty(STDERR_FILENO),
 	};
 
@@ -103,7 +107,8 @@ int main(int argc, char *argv[])
 	if (result == 0)
 		result = run_args(&args, &err);
 	if (fflush(stdout) == EOF && result == 0)
-		result = error_set(&err, ERROR_FAILED, "cannot write to stdout: is the disk full, or did its reader end?");
+		result = error_set(&err, ERROR_FAILED,
+			"cannot write to stdout: is the disk full, or did its reader end?");
 	args_done(&args);
 	if (result == 0)
 		return 0;

@@ -7,7 +7,8 @@
 const struct noun nouns[] = {
 	{ "cluster", "make, join and watch the cluster", cluster_verbs, true },
 	{ "node", "the hosts of the cluster", node_verbs, true },
-	{ "group", "failover groups: VMs that are placed, replicated, moved and failed over together", group_verbs, false },
+	{ "group", "failover groups: VMs that are placed, replicated, moved and failed over together",
+		group_verbs, false },
 	{ "vm", "virtual machines", vm_verbs, false },
 	{ "volume", "disks and their replicas", volume_verbs, false },
 	{ "fence", "power switches that prove a lost node is off", fence_verbs, true },

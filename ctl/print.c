@@ -16,7 +16,7 @@ void print_clean(char *text)
 	for (unsigned char *c = (unsigned char *)text; *c; c++) {
 		if (*c < ' ' || *c == 0x7f)
 			*c = '?';
-		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)	// C1 in UTF-8
+		else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) // C1 in UTF-8
 			c[0] = c[1] = '?';
 	}
 }
@@ -62,7 +62,8 @@ void print_field(const struct printer *printer, const char *key, const char *for
 	if (length < 0)
 		return;
 	if (length > 0) {
-		fprintf(printer->out, "  %s:%*s", key, (int)(strlen(key) < FIELD_WIDTH ? FIELD_WIDTH - strlen(key) : 1), "");
+		fprintf(printer->out, "  %s:%*s", key,
+			(int)(strlen(key) < FIELD_WIDTH ? FIELD_WIDTH - strlen(key) : 1), "");
 		print_text(printer, text);
 		fputc('\n', printer->out);
 	}
@@ -72,8 +73,11 @@ void print_field(const struct printer *printer, const char *key, const char *for
 void print_colour(const struct printer *printer, enum colour colour, const char *text)
 {
 	static const char *const codes[] = {
-		[COLOUR_NONE] = "", [COLOUR_GOOD] = "\033[32m", [COLOUR_WARN] = "\033[33m",
-		[COLOUR_BAD] = "\033[31m", [COLOUR_DIM] = "\033[2m",
+		[COLOUR_NONE] = "",
+		[COLOUR_GOOD] = "\033[32m",
+		[COLOUR_WARN] = "\033[33m",
+		[COLOUR_BAD] = "\033[31m",
+		[COLOUR_DIM] = "\033[2m",
 	};
 
 	if (printer->colour)
@@ -88,7 +92,9 @@ void print_colour(const struct printer *printer, enum colour colour, const char 
 static int dump(const struct printer *printer, json_t *json, size_t flags, struct error *err)
 {
 	if (!json)
-		return error_set(err, ERROR_FAILED, "the answer cannot be written as JSON: clusterd and holdfast are of different versions");
+		return error_set(err, ERROR_FAILED,
+			"the answer cannot be written as JSON: clusterd and holdfast are of different "
+			"versions");
 	int result = json_dumpf(json, printer->out, flags | JSON_ENCODE_ANY);
 	json_decref(json);
 	fputc('\n', printer->out);

@@ -59,8 +59,8 @@ static void on_partial(const Holdfast__Reply *reply, void *data)
 
 // ---- calling
 
-int session_call(struct session *session, Holdfast__Request *request, unsigned timeout_ms, rpc_partial_cb *partial, void *data,
-		 Holdfast__Reply **reply, struct error *err)
+int session_call(struct session *session, Holdfast__Request *request, unsigned timeout_ms,
+	rpc_partial_cb *partial, void *data, Holdfast__Reply **reply, struct error *err)
 {
 	struct partial_data to = { session, partial, data };
 
@@ -73,20 +73,23 @@ int session_call(struct session *session, Holdfast__Request *request, unsigned t
 
 const ProtobufCMessage *session_message(const Holdfast__Reply *reply)
 {
-	const ProtobufCFieldDescriptor *field =
-		protobuf_c_message_descriptor_get_field(&holdfast__reply__descriptor, (unsigned)reply->body_case);
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
+		&holdfast__reply__descriptor, (unsigned)reply->body_case);
 
-	if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE || reply->body_case == HOLDFAST__REPLY__BODY_DONE)
+	if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE ||
+		reply->body_case == HOLDFAST__REPLY__BODY_DONE)
 		return NULL;
 	return *(ProtobufCMessage *const *)((const char *)reply + field->offset);
 }
 
 static int wrong_answer(struct error *err)
 {
-	return error_set(err, ERROR_PROTOCOL, "the daemon answered what was not asked: is it of another version than this command?");
+	return error_set(err, ERROR_PROTOCOL,
+		"the daemon answered what was not asked: is it of another version than this command?");
 }
 
-static int print_answer(const struct session *session, const ProtobufCMessage *message, show_fn *show, struct error *err)
+static int print_answer(
+	const struct session *session, const ProtobufCMessage *message, show_fn *show, struct error *err)
 {
 	if (session->printer.json)
 		return print_json(&session->printer, message, err);
@@ -94,8 +97,8 @@ static int print_answer(const struct session *session, const ProtobufCMessage *m
 	return 0;
 }
 
-int session_query(struct session *session, Holdfast__Request *request, Holdfast__Reply__BodyCase body, show_fn *show,
-		  struct error *err)
+int session_query(struct session *session, Holdfast__Request *request, Holdfast__Reply__BodyCase body,
+	show_fn *show, struct error *err)
 {
 	Holdfast__Reply *reply;
 	int result;
@@ -114,11 +117,12 @@ static void print_done(const struct printer *printer, const char *done, const ch
 {
 	const char *place = strstr(done, "%s");
 
-	print_line(printer, "%.*s%s%s", (int)(place ? place - done : (long)strlen(done)), done, place ? name : "", place ? place + 2 : "");
+	print_line(printer, "%.*s%s%s", (int)(place ? place - done : (long)strlen(done)), done,
+		place ? name : "", place ? place + 2 : "");
 }
 
-static int print_changed(const struct session *session, const Holdfast__Reply *reply, const char *name, const char *done,
-			 struct error *err)
+static int print_changed(const struct session *session, const Holdfast__Reply *reply, const char *name,
+	const char *done, struct error *err)
 {
 	const ProtobufCMessage *message = session_message(reply);
 
@@ -132,7 +136,8 @@ static int print_changed(const struct session *session, const Holdfast__Reply *r
 	return 0;
 }
 
-int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done, struct error *err)
+int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done,
+	struct error *err)
 {
 	Holdfast__Reply *reply;
 
@@ -145,8 +150,8 @@ int session_change(struct session *session, Holdfast__Request *request, const ch
 
 // ---- requests of one kind: the bodies of a request share one place in a union, all that are an Empty, all that are a Name
 
-int session_ask(struct session *session, Holdfast__Request__BodyCase what, Holdfast__Reply__BodyCase body, show_fn *show,
-		struct error *err)
+int session_ask(struct session *session, Holdfast__Request__BodyCase what, Holdfast__Reply__BodyCase body,
+	show_fn *show, struct error *err)
 {
 	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
 	Holdfast__Request request = RPC_REQUEST_INIT;
@@ -156,8 +161,8 @@ int session_ask(struct session *session, Holdfast__Request__BodyCase what, Holdf
 	return session_query(session, &request, body, show, err);
 }
 
-int session_ask_for(struct session *session, Holdfast__Request__BodyCase what, char *name, Holdfast__Reply__BodyCase body,
-		    show_fn *show, struct error *err)
+int session_ask_for(struct session *session, Holdfast__Request__BodyCase what, char *name,
+	Holdfast__Reply__BodyCase body, show_fn *show, struct error *err)
 {
 	Holdfast__Name body_name = HOLDFAST__NAME__INIT;
 	Holdfast__Request request = RPC_REQUEST_INIT;
@@ -168,7 +173,8 @@ int session_ask_for(struct session *session, Holdfast__Request__BodyCase what, c
 	return session_query(session, &request, body, show, err);
 }
 
-int session_do(struct session *session, Holdfast__Request__BodyCase what, char *name, const char *done, struct error *err)
+int session_do(struct session *session, Holdfast__Request__BodyCase what, char *name, const char *done,
+	struct error *err)
 {
 	Holdfast__Name body_name = HOLDFAST__NAME__INIT;
 	Holdfast__Request request = RPC_REQUEST_INIT;

@@ -41,7 +41,8 @@ int session_query(struct session *session, Holdfast__Request *request, Holdfast_
 		  struct error *err) MUST_CHECK;	// waits
 // For a verb that changes something: prints the answer's message as JSON, or {"name": NAME}; without --json the line "DONE", a format
 // with one %s for the name. A move is shown with its steps.
-int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done, struct error *err) MUST_CHECK;	// waits
+int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done,
+		   struct error *err) MUST_CHECK;	// waits
 
 // The same for requests that are nothing (Empty), or the name of something (Name).
 int session_ask(struct session *session, Holdfast__Request__BodyCase what, Holdfast__Reply__BodyCase body, show_fn *show,

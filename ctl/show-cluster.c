@@ -12,12 +12,14 @@ static void show_head(const struct printer *printer, const Holdfast__ClusterStat
 	fputs("cluster ", printer->out);
 	print_text(printer, status->name);
 	fputs(": ", printer->out);
-	print_colour(printer, status->quorate ? COLOUR_GOOD : COLOUR_BAD, status->quorate ? "quorate" : "NOT QUORATE");
+	print_colour(printer, status->quorate ? COLOUR_GOOD : COLOUR_BAD,
+		status->quorate ? "quorate" : "NOT QUORATE");
 	if (status->witness[0]) {
 		fputs(", witness ", printer->out);
 		print_text(printer, status->witness);
 		fputc(' ', printer->out);
-		print_colour(printer, strcmp(status->witness_state, "connected") ? COLOUR_BAD : COLOUR_GOOD, status->witness_state);
+		print_colour(printer, strcmp(status->witness_state, "connected") ? COLOUR_BAD : COLOUR_GOOD,
+			status->witness_state);
 	} else {
 		fputs(", no witness", printer->out);
 	}
@@ -35,13 +37,14 @@ static void add_group(struct table *table, struct table_line *parent, const Hold
 	char state[PRINT_ENUM_BYTES];
 
 	table_set(line, NAME, "%s", group->name);
-	table_set(line, STATE, "%s", print_enum(state, &holdfast__group_state__descriptor, (int)group->state));
+	table_set(
+		line, STATE, "%s", print_enum(state, &holdfast__group_state__descriptor, (int)group->state));
 	table_colour(line, STATE, show_group_colour(group->state));
 	table_set(line, DETAIL, "VMs: %s%s", vms ? vms : "", group->n_problems ? "; has problems" : "");
 }
 
 static void add_node(struct table *table, struct table_line *site, const Holdfast__ClusterStatus *status,
-		     const Holdfast__NodeStatus *node)
+	const Holdfast__NodeStatus *node)
 {
 	struct table_line *line = table_add(table, site);
 	char state[PRINT_ENUM_BYTES], memory[VALUE_BYTES], pool[VALUE_BYTES];
@@ -52,8 +55,9 @@ static void add_node(struct table *table, struct table_line *site, const Holdfas
 	if (node->state == HOLDFAST__NODE_STATE__NODE_OFFLINE)
 		table_set(line, DETAIL, "%s", node->fenced ? "its loss is proved" : "its loss is not proved");
 	else if (node->memory_mib)
-		table_set(line, DETAIL, "free: memory %s, pool %s", value_show_size(memory, node->memory_free_mib << 20),
-			  value_show_size(pool, node->pool_free_bytes));
+		table_set(line, DETAIL, "free: memory %s, pool %s",
+			value_show_size(memory, node->memory_free_mib << 20),
+			value_show_size(pool, node->pool_free_bytes));
 	else
 		table_set(line, DETAIL, "%s", node->address);
 	for (size_t i = 0; i < status->n_groups; i++)
@@ -61,7 +65,8 @@ static void add_node(struct table *table, struct table_line *site, const Holdfas
 			add_group(table, line, status->groups[i]);
 }
 
-static void add_site(struct table *table, const Holdfast__ClusterStatus *status, const Holdfast__SiteStatus *site)
+static void add_site(
+	struct table *table, const Holdfast__ClusterStatus *status, const Holdfast__SiteStatus *site)
 {
 	struct table_line *line = table_add(table, NULL);
 
@@ -92,13 +97,15 @@ static void add_ownerless(struct table *table, const Holdfast__ClusterStatus *st
 		if (!line) {
 			line = table_add(table, NULL);
 			table_set(line, NAME, "-");
+			table_set(line, STATE, "-");
 			table_set(line, DETAIL, "on no node");
 		}
 		add_group(table, line, status->groups[i]);
 	}
 }
 
-static void show_problem(const struct printer *printer, size_t *count, const char *kind, const char *name, const char *problem)
+static void show_problem(
+	const struct printer *printer, size_t *count, const char *kind, const char *name, const char *problem)
 {
 	if ((*count)++ == 0)
 		fputs("\nproblems:\n", printer->out);
@@ -120,17 +127,20 @@ static void show_problems(const struct printer *printer, const Holdfast__Cluster
 		show_problem(printer, &count, NULL, NULL, status->problems[i]);
 	for (size_t i = 0; i < status->n_nodes; i++)
 		for (size_t k = 0; k < status->nodes[i]->n_problems; k++)
-			show_problem(printer, &count, "node ", status->nodes[i]->name, status->nodes[i]->problems[k]);
+			show_problem(printer, &count, "node ", status->nodes[i]->name,
+				status->nodes[i]->problems[k]);
 	for (size_t i = 0; i < status->n_groups; i++)
 		for (size_t k = 0; k < status->groups[i]->n_problems; k++)
-			show_problem(printer, &count, "group ", status->groups[i]->name, status->groups[i]->problems[k]);
+			show_problem(printer, &count, "group ", status->groups[i]->name,
+				status->groups[i]->problems[k]);
 	if (count == 0)
 		fputs("\nno problems\n", printer->out);
 }
 
 void show_cluster_status(const struct printer *printer, const ProtobufCMessage *message)
 {
-	static const struct table_column columns[] = { { "NAME", TABLE_TREE }, { "STATE", 0 }, { "DETAIL", TABLE_WRAP }, { NULL, 0 } };
+	static const struct table_column columns[] = { { "NAME", TABLE_TREE }, { "STATE", 0 },
+		{ "DETAIL", TABLE_WRAP }, { NULL, 0 } };
 	const Holdfast__ClusterStatus *status = (const void *)message;
 	struct table *table = table_new(printer, columns);
 

@@ -6,7 +6,7 @@
 #include "ctl/show.h"
 #include "ctl/value.h"
 
-#define INDENT 24	// the width of a time and a blank
+#define INDENT 24 // the width of a time and a blank
 
 char *show_steps(Holdfast__Step *const *steps, size_t count)
 {
@@ -28,8 +28,14 @@ static enum colour kind_colour(const char *kind)
 		const char *part;
 		enum colour colour;
 	} colours[] = {
-		{ "lost", COLOUR_BAD },	    { "failed", COLOUR_BAD },	 { "fenced", COLOUR_WARN }, { "failover", COLOUR_WARN },
-		{ "joined", COLOUR_GOOD }, { "gained", COLOUR_GOOD }, { "started", COLOUR_GOOD }, { "move", COLOUR_GOOD },
+		{ "lost", COLOUR_BAD },
+		{ "failed", COLOUR_BAD },
+		{ "fenced", COLOUR_WARN },
+		{ "failover", COLOUR_WARN },
+		{ "joined", COLOUR_GOOD },
+		{ "gained", COLOUR_GOOD },
+		{ "started", COLOUR_GOOD },
+		{ "move", COLOUR_GOOD },
 	};
 
 	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)
@@ -41,22 +47,24 @@ static enum colour kind_colour(const char *kind)
 // What it is about: "web/db on a1".
 static char *subject(const Holdfast__Event *event)
 {
-	const char *slash = event->group[0] && event->vm[0] ? "/" : "", *thing = event->group[0] || event->vm[0] ? " on " : "";
+	const char *slash = event->group[0] && event->vm[0] ? "/" : "",
+		   *thing = event->group[0] || event->vm[0] ? " on " : "";
 	char *text;
 
-	if (asprintf(&text, "%s%s%s%s%s", event->group, slash, event->vm, event->node[0] ? thing : "", event->node) < 0)
+	if (asprintf(&text, "%s%s%s%s%s", event->group, slash, event->vm, event->node[0] ? thing : "",
+		    event->node) < 0)
 		return NULL;
 	return text;
 }
 
-static void show_times(const struct printer *printer, double duration_ms, double pause_ms, Holdfast__Step *const *steps, size_t count,
-		       int indent)
+static void show_times(const struct printer *printer, double duration_ms, double pause_ms,
+	Holdfast__Step *const *steps, size_t count, int indent)
 {
 	char duration[VALUE_BYTES], pause[VALUE_BYTES];
 	cleanup_free char *text = show_steps(steps, count);
 
-	fprintf(printer->out, "%*s%s in all, the guests stood still for %s\n", indent, "", value_show_ms(duration, duration_ms),
-		value_show_ms(pause, pause_ms));
+	fprintf(printer->out, "%*s%s in all, the guests stood still for %s\n", indent, "",
+		value_show_ms(duration, duration_ms), value_show_ms(pause, pause_ms));
 	if (count == 0 || !text)
 		return;
 	fprintf(printer->out, "%*s", indent, "");
@@ -76,7 +84,8 @@ void show_event(const struct printer *printer, const ProtobufCMessage *message)
 	print_colour(printer, kind_colour(event->kind), kind);
 	print_line(printer, " %-16s %s", about ? about : "", event->text);
 	if (event->n_steps || event->pause_ms > 0)
-		show_times(printer, event->duration_ms, event->pause_ms, event->steps, event->n_steps, INDENT);
+		show_times(
+			printer, event->duration_ms, event->pause_ms, event->steps, event->n_steps, INDENT);
 }
 
 void show_event_list(const struct printer *printer, const ProtobufCMessage *message)
@@ -93,7 +102,7 @@ void show_move(const struct printer *printer, const ProtobufCMessage *message)
 	char size[VALUE_BYTES];
 
 	print_line(printer, "group %s moved from %s to %s (%s of memory)", move->group, move->from, move->to,
-		   value_show_size(size, move->bytes));
+		value_show_size(size, move->bytes));
 	show_times(printer, move->duration_ms, move->pause_ms, move->steps, move->n_steps, 2);
 }
 
@@ -101,8 +110,10 @@ void show_old_data(const struct printer *printer, const ProtobufCMessage *messag
 {
 	const Holdfast__OldData *old = (const void *)message;
 
-	print_line(printer, "starting group %s%s%s on the data that it has now would lose what was written elsewhere since:", old->group,
-		   old->node[0] ? " on " : "", old->node);
+	print_line(printer,
+		"starting group %s%s%s on the data that it has now would lose what was written elsewhere "
+		"since:",
+		old->group, old->node[0] ? " on " : "", old->node);
 	print_field(printer, "last seen", "%s", old->last_seen);
 	print_field(printer, "lost", "%s", old->text);
 }

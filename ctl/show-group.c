@@ -25,14 +25,21 @@ static enum colour vm_colour(Holdfast__VmState state)
 		return COLOUR_GOOD;
 	if (state == HOLDFAST__VM_STATE__VM_FAILED)
 		return COLOUR_BAD;
-	return state == HOLDFAST__VM_STATE__VM_OFF || state == HOLDFAST__VM_STATE__VM_SAVED ? COLOUR_NONE : COLOUR_WARN;
+	return state == HOLDFAST__VM_STATE__VM_OFF || state == HOLDFAST__VM_STATE__VM_SAVED ? COLOUR_NONE
+											    : COLOUR_WARN;
 }
 
 void show_group_list(const struct printer *printer, const ProtobufCMessage *message)
 {
 	static const struct table_column columns[] = {
-		{ "GROUP", 0 }, { "STATE", 0 }, { "OWNER", 0 }, { "PREFERRED", 0 }, { "STORAGE", 0 },
-		{ "PROBLEMS", TABLE_RIGHT }, { "VMS", TABLE_WRAP }, { NULL, 0 },
+		{ "GROUP", 0 },
+		{ "STATE", 0 },
+		{ "OWNER", 0 },
+		{ "PREFERRED", 0 },
+		{ "STORAGE", 0 },
+		{ "PROBLEMS", TABLE_RIGHT },
+		{ "VMS", TABLE_WRAP },
+		{ NULL, 0 },
 	};
 	const Holdfast__GroupList *list = (const void *)message;
 	struct table *table = table_new(printer, columns);
@@ -45,11 +52,13 @@ void show_group_list(const struct printer *printer, const ProtobufCMessage *mess
 		char word[PRINT_ENUM_BYTES];
 
 		table_set(line, 0, "%s", group->name);
-		table_set(line, 1, "%s", print_enum(word, &holdfast__group_state__descriptor, (int)group->state));
+		table_set(line, 1, "%s",
+			print_enum(word, &holdfast__group_state__descriptor, (int)group->state));
 		table_colour(line, 1, show_group_colour(group->state));
 		table_set(line, 2, "%s", group->owner[0] ? group->owner : "-");
 		table_set(line, 3, "%s", preferred ? preferred : "");
-		table_set(line, 4, "%s", print_enum(word, &holdfast__storage_kind__descriptor, (int)group->storage));
+		table_set(line, 4, "%s",
+			print_enum(word, &holdfast__storage_kind__descriptor, (int)group->storage));
 		table_set(line, 5, "%zu", group->n_problems);
 		table_colour(line, 5, group->n_problems ? COLOUR_BAD : COLOUR_NONE);
 		table_set(line, 6, "%s", vms ? vms : "");
@@ -60,8 +69,17 @@ void show_group_list(const struct printer *printer, const ProtobufCMessage *mess
 // ---- volumes
 
 static const struct table_column volume_columns[] = {
-	{ "VOLUME", 0 }, { "GROUP", 0 }, { "SIZE", TABLE_RIGHT }, { "DEVICE", 0 }, { "NODE", 0 }, { "ROLE", 0 },
-	{ "DISK", 0 }, { "PEER", 0 }, { "CONNECTION", 0 }, { "SYNC", TABLE_RIGHT }, { NULL, 0 },
+	{ "VOLUME", 0 },
+	{ "GROUP", 0 },
+	{ "SIZE", TABLE_RIGHT },
+	{ "DEVICE", 0 },
+	{ "NODE", 0 },
+	{ "ROLE", 0 },
+	{ "DISK", 0 },
+	{ "PEER", 0 },
+	{ "CONNECTION", 0 },
+	{ "SYNC", TABLE_RIGHT },
+	{ NULL, 0 },
 };
 
 static void set_disk(struct table_line *line, unsigned column, const char *disk)
@@ -84,7 +102,8 @@ static void add_volume(struct table *table, const Holdfast__VolumeStatus *volume
 	table_set(line, 5, "%s", print_enum(role, &holdfast__role__descriptor, (int)volume->role));
 	set_disk(line, 6, volume->disk);
 	set_disk(line, 7, volume->peer_disk);
-	table_set(line, 8, "%s%s", volume->connection[0] ? volume->connection : "-", volume->suspended ? " (I/O frozen)" : "");
+	table_set(line, 8, "%s%s", volume->connection[0] ? volume->connection : "-",
+		volume->suspended ? " (I/O frozen)" : "");
 	table_colour(line, 8, volume->suspended ? COLOUR_BAD : COLOUR_NONE);
 	if (volume->connection[0])
 		table_set(line, 9, "%.1f%%", volume->sync_percent);
@@ -119,11 +138,13 @@ void show_group(const struct printer *printer, const ProtobufCMessage *message)
 	char word[PRINT_ENUM_BYTES];
 
 	print_line(printer, "group %s", group->name);
-	print_field(printer, "state", "%s", print_enum(word, &holdfast__group_state__descriptor, (int)group->state));
+	print_field(printer, "state", "%s",
+		print_enum(word, &holdfast__group_state__descriptor, (int)group->state));
 	print_field(printer, "owner", "%s", group->owner[0] ? group->owner : "none");
 	print_field(printer, "preferred", "%s", preferred ? preferred : "");
 	print_field(printer, "possible", "%s", possible ? possible : "");
-	print_field(printer, "storage", "%s", print_enum(word, &holdfast__storage_kind__descriptor, (int)group->storage));
+	print_field(printer, "storage", "%s",
+		print_enum(word, &holdfast__storage_kind__descriptor, (int)group->storage));
 	print_field(printer, "VMs", "%s", vms ? vms : "");
 	if (group->current[0])
 		print_field(printer, "current data", "only on %s", group->current);
@@ -140,8 +161,16 @@ void show_group(const struct printer *printer, const ProtobufCMessage *message)
 void show_vm_list(const struct printer *printer, const ProtobufCMessage *message)
 {
 	static const struct table_column columns[] = {
-		{ "VM", 0 }, { "GROUP", 0 }, { "NODE", 0 }, { "STATE", 0 }, { "CPUS", TABLE_RIGHT }, { "MEMORY", TABLE_RIGHT },
-		{ "UPTIME", TABLE_RIGHT }, { "RESTARTS", TABLE_RIGHT }, { "REASON", TABLE_WRAP }, { NULL, 0 },
+		{ "VM", 0 },
+		{ "GROUP", 0 },
+		{ "NODE", 0 },
+		{ "STATE", 0 },
+		{ "CPUS", TABLE_RIGHT },
+		{ "MEMORY", TABLE_RIGHT },
+		{ "UPTIME", TABLE_RIGHT },
+		{ "RESTARTS", TABLE_RIGHT },
+		{ "REASON", TABLE_WRAP },
+		{ NULL, 0 },
 	};
 	const Holdfast__VmList *list = (const void *)message;
 	struct table *table = table_new(printer, columns);
@@ -160,14 +189,15 @@ void show_vm_list(const struct printer *printer, const ProtobufCMessage *message
 		table_set(line, 5, "%s", value_show_size(text, vm->memory_mib << 20));
 		table_set(line, 6, "%s", vm->pid ? value_show_seconds(text, vm->uptime_s) : "-");
 		table_set(line, 7, "%u", vm->restarts);
-		table_set(line, 8, "%s", vm->reason);
+		table_set(line, 8, "%s", vm->reason[0] ? vm->reason : "-");
 	}
 	table_print(table);
 }
 
 static void show_disks(const struct printer *printer, const Holdfast__VmStatus *vm)
 {
-	static const struct table_column columns[] = { { "DISK", 0 }, { "SIZE", TABLE_RIGHT }, { "VOLUME", 0 }, { "DEVICE", 0 }, { NULL, 0 } };
+	static const struct table_column columns[] = { { "DISK", 0 }, { "SIZE", TABLE_RIGHT },
+		{ "VOLUME", 0 }, { "DEVICE", 0 }, { NULL, 0 } };
 	struct table *table = table_new(printer, columns);
 
 	fputc('\n', printer->out);
@@ -189,7 +219,8 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 	char state[PRINT_ENUM_BYTES], text[VALUE_BYTES];
 
 	print_line(printer, "VM %s", vm->name);
-	print_field(printer, "state", "%s", print_enum(state, &holdfast__vm_state__descriptor, (int)vm->state));
+	print_field(
+		printer, "state", "%s", print_enum(state, &holdfast__vm_state__descriptor, (int)vm->state));
 	print_field(printer, "reason", "%s", vm->reason);
 	print_field(printer, "wanted", "%s", vm->target);
 	print_field(printer, "group", "%s", vm->group);

@@ -19,7 +19,8 @@ static void show_free(struct table_line *line, unsigned column, uint64_t part, u
 	char left[VALUE_BYTES], right[VALUE_BYTES];
 
 	if (whole)
-		table_set(line, column, "%s of %s", value_show_size(left, part), value_show_size(right, whole));
+		table_set(
+			line, column, "%s of %s", value_show_size(left, part), value_show_size(right, whole));
 	else
 		table_set(line, column, "-");
 }
@@ -27,8 +28,15 @@ static void show_free(struct table_line *line, unsigned column, uint64_t part, u
 void show_node_list(const struct printer *printer, const ProtobufCMessage *message)
 {
 	static const struct table_column columns[] = {
-		{ "NODE", 0 }, { "SITE", 0 }, { "STATE", 0 }, { "ADDRESS", 0 }, { "MEMORY FREE", 0 },
-		{ "POOL FREE", 0 }, { "FENCING", 0 }, { "GROUPS", TABLE_WRAP }, { NULL, 0 },
+		{ "NODE", 0 },
+		{ "SITE", 0 },
+		{ "STATE", 0 },
+		{ "ADDRESS", 0 },
+		{ "MEMORY FREE", 0 },
+		{ "POOL FREE", 0 },
+		{ "FENCING", 0 },
+		{ "GROUPS", TABLE_WRAP },
+		{ NULL, 0 },
 	};
 	const Holdfast__NodeList *list = (const void *)message;
 	struct table *table = table_new(printer, columns);
@@ -41,7 +49,8 @@ void show_node_list(const struct printer *printer, const ProtobufCMessage *messa
 
 		table_set(line, 0, "%s", node->name);
 		table_set(line, 1, "%s", node->site);
-		table_set(line, 2, "%s", print_enum(state, &holdfast__node_state__descriptor, (int)node->state));
+		table_set(line, 2, "%s",
+			print_enum(state, &holdfast__node_state__descriptor, (int)node->state));
 		table_colour(line, 2, show_node_colour(node->state));
 		table_set(line, 3, "%s", node->address);
 		show_free(line, 4, node->memory_free_mib << 20, node->memory_mib << 20);
@@ -60,23 +69,27 @@ void show_node(const struct printer *printer, const ProtobufCMessage *message)
 	char state[PRINT_ENUM_BYTES], left[VALUE_BYTES], right[VALUE_BYTES];
 
 	print_line(printer, "node %s", node->name);
-	print_field(printer, "state", "%s", print_enum(state, &holdfast__node_state__descriptor, (int)node->state));
+	print_field(printer, "state", "%s",
+		print_enum(state, &holdfast__node_state__descriptor, (int)node->state));
 	if (node->state == HOLDFAST__NODE_STATE__NODE_OFFLINE)
 		print_field(printer, "loss", "%s",
-			    node->fenced ? "proved: its groups may start elsewhere" : "not proved: its groups wait for it or for fencing");
+			node->fenced ? "proved: its groups may start elsewhere"
+				     : "not proved: its groups wait for it or for fencing");
 	print_field(printer, "site", "%s", node->site);
 	print_field(printer, "address", "%s", node->address);
 	print_field(printer, "node id", "%u", node->nodeid);
 	print_field(printer, "groups", "%s", groups ? groups : "");
 	if (node->memory_mib)
-		print_field(printer, "memory free", "%s of %s", value_show_size(left, node->memory_free_mib << 20),
-			    value_show_size(right, node->memory_mib << 20));
+		print_field(printer, "memory free", "%s of %s",
+			value_show_size(left, node->memory_free_mib << 20),
+			value_show_size(right, node->memory_mib << 20));
 	if (node->cpus)
 		print_field(printer, "CPUs", "%u", node->cpus);
 	if (node->pool_size_bytes)
 		print_field(printer, "pool free", "%s of %s", value_show_size(left, node->pool_free_bytes),
-			    value_show_size(right, node->pool_size_bytes));
-	print_field(printer, "fencing", "%s", node->fence_device[0] ? node->fence_device : "none: see `holdfast fence add --help`");
+			value_show_size(right, node->pool_size_bytes));
+	print_field(printer, "fencing", "%s",
+		node->fence_device[0] ? node->fence_device : "none: see `holdfast fence add --help`");
 	print_field(printer, "version", "%s", node->version);
 	for (size_t i = 0; i < node->n_problems; i++)
 		print_field(printer, "problem", "%s", node->problems[i]);
@@ -97,7 +110,8 @@ static void set_options(struct table_line *line, unsigned column, const Holdfast
 	for (; count < device->n_options && count < 32; count++) {
 		words[count] = device->options[count];
 		if (is_secret(words[count])) {
-			snprintf(secret[count], sizeof(secret[count]), "%.*s=***", (int)strcspn(words[count], "=") % 16, words[count]);
+			snprintf(secret[count], sizeof(secret[count]), "%.*s=***",
+				(int)strcspn(words[count], "=") % 16, words[count]);
 			words[count] = secret[count];
 		}
 	}
@@ -116,7 +130,11 @@ static void add_device(struct table *table, const Holdfast__FenceDevice *device)
 }
 
 static const struct table_column fence_columns[] = {
-	{ "NODE", 0 }, { "AGENT", 0 }, { "STATE", 0 }, { "OPTIONS", TABLE_WRAP }, { NULL, 0 },
+	{ "NODE", 0 },
+	{ "AGENT", 0 },
+	{ "STATE", 0 },
+	{ "OPTIONS", TABLE_WRAP },
+	{ NULL, 0 },
 };
 
 void show_fence_list(const struct printer *printer, const ProtobufCMessage *message)

@@ -23,7 +23,8 @@ static size_t distance(const char *a, const char *b)
 		cost[0][k] = k;
 	for (size_t i = 1; i <= rows; i++) {
 		for (size_t k = 1; k <= columns; k++) {
-			cost[i][k] = least(least(cost[i - 1][k] + 1, cost[i][k - 1] + 1), cost[i - 1][k - 1] + (a[i - 1] != b[k - 1]));
+			cost[i][k] = least(least(cost[i - 1][k] + 1, cost[i][k - 1] + 1),
+				cost[i - 1][k - 1] + (a[i - 1] != b[k - 1]));
 			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
 				cost[i][k] = least(cost[i][k], cost[i - 2][k - 2] + 1);
 		}

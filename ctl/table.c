@@ -20,11 +20,14 @@ struct table *table_new(const struct printer *printer, const struct table_column
 		return NULL;
 	}
 	scols_table_set_stream(table->scols, printer->out);
-	scols_table_set_termforce(table->scols, printer->terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+	scols_table_set_column_separator(table->scols, "  ");
+	scols_table_set_termforce(
+		table->scols, printer->terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
 	scols_table_enable_colors(table->scols, printer->colour);
 	for (; columns->name; columns++) {
-		int flags = (columns->flags & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) | (columns->flags & TABLE_TREE ? SCOLS_FL_TREE : 0) |
-			    (columns->flags & TABLE_WRAP && printer->terminal ? SCOLS_FL_WRAP : 0);
+		int flags = (columns->flags & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
+			(columns->flags & TABLE_TREE ? SCOLS_FL_TREE : 0) |
+			(columns->flags & TABLE_WRAP && printer->terminal ? SCOLS_FL_WRAP : 0);
 		scols_table_new_column(table->scols, columns->name, 0, flags);
 	}
 	return table;
@@ -32,7 +35,8 @@ struct table *table_new(const struct printer *printer, const struct table_column
 
 struct table_line *table_add(struct table *table, struct table_line *parent)
 {
-	return table ? (struct table_line *)scols_table_new_line(table->scols, (struct libscols_line *)parent) : NULL;
+	return table ? (struct table_line *)scols_table_new_line(table->scols, (struct libscols_line *)parent)
+		     : NULL;
 }
 
 void table_set(struct table_line *line, unsigned column, const char *format, ...)
@@ -54,7 +58,10 @@ void table_set(struct table_line *line, unsigned column, const char *format, ...
 void table_colour(struct table_line *line, unsigned column, enum colour colour)
 {
 	static const char *const names[] = {
-		[COLOUR_GOOD] = "green", [COLOUR_WARN] = "yellow", [COLOUR_BAD] = "red", [COLOUR_DIM] = "darkgray",
+		[COLOUR_GOOD] = "green",
+		[COLOUR_WARN] = "yellow",
+		[COLOUR_BAD] = "red",
+		[COLOUR_DIM] = "darkgray",
 	};
 	struct libscols_cell *cell = line ? scols_line_get_cell((struct libscols_line *)line, column) : NULL;
 

@@ -25,7 +25,8 @@ static const char *read_zone(const char *text, long *offset)
 		*offset = 0;
 		return text + 1;
 	}
-	if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+	if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 ||
+		used != 5)
 		return NULL;
 	if (hours > 23 || minutes > 59)
 		return NULL;
@@ -58,12 +59,13 @@ static int finish_time(struct tm *tm, const char *rest, time_t *seconds, unsigne
 			return -1;
 		*seconds = timegm(tm) - offset;
 	}
-	return tm->tm_mday == day && tm->tm_mon == month ? 0 : -1;	// 31 February became March
+	return tm->tm_mday == day && tm->tm_mon == month ? 0 : -1; // 31 February became March
 }
 
 static int read_time(const char *text, time_t now, time_t *seconds, unsigned *ms)
 {
-	static const char *const dated[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+	static const char *const dated[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
+		"%Y-%m-%d" };
 	static const char *const today[] = { "%H:%M:%S", "%H:%M" };
 	const char *rest;
 	struct tm tm;
@@ -94,16 +96,18 @@ int value_since(const char *text, time_t now, char *out, size_t size, struct err
 		snprintf(out, size, "%s", text);
 		return 0;
 	}
-	if (value_seconds(text, &span, &why) == 0 && !strchr("0123456789", text[strlen(text) - 1]) && span < (uint64_t)now)
+	if (value_seconds(text, &span, &why) == 0 && !strchr("0123456789", text[strlen(text) - 1]) &&
+		span < (uint64_t)now)
 		seconds = now - (time_t)span;
 	else if (read_time(text, now, &seconds, &ms) < 0)
 		return error_set(err, ERROR_USAGE,
-				 "\"%.40s\" is not a time: give 10m (ago), 14:30, \"2025-01-31 14:30\", RFC 3339, or an event's id",
-				 text);
+			"\"%.40s\" is not a time: give 10m (ago), 14:30, \"2025-01-31 14:30\", RFC 3339, or "
+			"an event's id",
+			text);
 	if (!gmtime_r(&seconds, &tm) || tm.tm_year > 8000)
 		return error_set(err, ERROR_USAGE, "\"%.40s\" is out of range", text);
-	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec, ms);
+	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
 	return 0;
 }
 
@@ -142,9 +146,11 @@ char *value_show_seconds(char out[VALUE_BYTES], uint64_t seconds)
 	else if (seconds < 3600)
 		snprintf(out, VALUE_BYTES, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
 	else if (seconds < 86400)
-		snprintf(out, VALUE_BYTES, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
+		snprintf(
+			out, VALUE_BYTES, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
 	else
-		snprintf(out, VALUE_BYTES, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400, seconds / 3600 % 24);
+		snprintf(out, VALUE_BYTES, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400,
+			seconds / 3600 % 24);
 	return out;
 }
 
@@ -154,7 +160,8 @@ char *value_show_time(char out[VALUE_BYTES], const char *rfc3339)
 	unsigned ms;
 	struct tm tm;
 
-	if (!strchr(rfc3339, 'T') || read_time(rfc3339, 0, &seconds, &ms) < 0 || !localtime_r(&seconds, &tm)) {
+	if (!strchr(rfc3339, 'T') || read_time(rfc3339, 0, &seconds, &ms) < 0 ||
+		!localtime_r(&seconds, &tm)) {
 		snprintf(out, VALUE_BYTES, "%s", rfc3339);
 		return out;
 	}

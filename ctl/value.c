@@ -18,7 +18,8 @@ static int digits(const char *text, uint64_t *number, const char **rest, struct 
 	const char *c = text;
 
 	for (; *c >= '0' && *c <= '9'; c++)
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(value, (uint64_t)(*c - '0'), &value))
 			return error_set(err, ERROR_USAGE, "\"%.40s\" is too large", text);
 	if (c == text)
 		return error_set(err, ERROR_USAGE, "\"%.40s\" is not a number", text);
@@ -34,15 +35,18 @@ int value_size(const char *text, uint64_t *bytes, struct error *err)
 	const char *rest;
 
 	if (digits(text, bytes, &rest, &why) < 0)
-		return error_set(err, ERROR_USAGE, "\"%.40s\" is not a size: give bytes, or a number with K, M, G or T, like 64M", text);
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" is not a size: give bytes, or a number with K, M, G or T, like 64M", text);
 	if (!*rest)
 		return 0;
 	const char *unit = strchr(units, toupper((unsigned char)*rest));
 	if (!strcasecmp(rest + 1, "b"))
-		return error_set(err, ERROR_USAGE, "\"%.40s\" leaves open whether it counts in 1000 or 1024: write %c or %ciB (1024)",
-				 text, toupper((unsigned char)*rest), toupper((unsigned char)*rest));
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" leaves open whether it counts in 1000 or 1024: write %c or %ciB (1024)",
+			text, toupper((unsigned char)*rest), toupper((unsigned char)*rest));
 	if (!unit || (rest[1] && strcmp(rest + 1, "iB")))
-		return error_set(err, ERROR_USAGE, "\"%.40s\" has no known unit: take K, M, G or T, like 64M or 64MiB", text);
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" has no known unit: take K, M, G or T, like 64M or 64MiB", text);
 	if (__builtin_mul_overflow(*bytes, 1ull << (10 * (unit - units + 1)), bytes))
 		return error_set(err, ERROR_USAGE, "\"%.40s\" is too large", text);
 	return 0;
@@ -57,7 +61,8 @@ int value_memory(const char *text, uint64_t *mib, struct error *err)
 	if (value_size(text, &bytes, err) < 0)
 		return -1;
 	if (bytes == 0 || bytes % MIB)
-		return error_set(err, ERROR_USAGE, "\"%.40s\" is not a whole number of MiB: give MiB, like 512, or 2G", text);
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" is not a whole number of MiB: give MiB, like 512, or 2G", text);
 	*mib = bytes / MIB;
 	return 0;
 }
@@ -71,7 +76,8 @@ int value_seconds(const char *text, uint64_t *seconds, struct error *err)
 	const char *rest;
 
 	if (digits(text, seconds, &rest, err) < 0)
-		return error_set(err, ERROR_USAGE, "\"%.40s\" is not a time span: give seconds, or 90s, 5m, 2h, 1d", text);
+		return error_set(err, ERROR_USAGE,
+			"\"%.40s\" is not a time span: give seconds, or 90s, 5m, 2h, 1d", text);
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(rest, units[i].unit))
 			continue;
@@ -79,7 +85,8 @@ int value_seconds(const char *text, uint64_t *seconds, struct error *err)
 			return error_set(err, ERROR_USAGE, "\"%.40s\" is too large", text);
 		return 0;
 	}
-	return error_set(err, ERROR_USAGE, "\"%.40s\" is not a time span: give seconds, or 90s, 5m, 2h, 1d", text);
+	return error_set(
+		err, ERROR_USAGE, "\"%.40s\" is not a time span: give seconds, or 90s, 5m, 2h, 1d", text);
 }
 
 int value_number(const char *text, uint64_t least, uint64_t most, uint64_t *number, struct error *err)
@@ -91,9 +98,11 @@ int value_number(const char *text, uint64_t least, uint64_t most, uint64_t *numb
 	if (*rest)
 		return error_set(err, ERROR_USAGE, "\"%.40s\" is not a whole number", text);
 	if (*number < least)
-		return error_set(err, ERROR_USAGE, "%" PRIu64 " is too small: the least is %" PRIu64, *number, least);
+		return error_set(
+			err, ERROR_USAGE, "%" PRIu64 " is too small: the least is %" PRIu64, *number, least);
 	if (most && *number > most)
-		return error_set(err, ERROR_USAGE, "%" PRIu64 " is too large: the most is %" PRIu64, *number, most);
+		return error_set(
+			err, ERROR_USAGE, "%" PRIu64 " is too large: the most is %" PRIu64, *number, most);
 	return 0;
 }
 
@@ -108,7 +117,9 @@ int value_address(const char *text, struct error *err)
 
 static bool host_characters(const char *host)
 {
-	return *host && strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_%") == strlen(host);
+	return *host &&
+		strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_%") ==
+		strlen(host);
 }
 
 int value_host(const char *text, char *host, size_t size, unsigned *port, struct error *err)
@@ -122,9 +133,10 @@ int value_host(const char *text, char *host, size_t size, unsigned *port, struct
 		end = strchr(text, ']');
 		colon = end && end[1] == ':' ? end + 1 : NULL;
 		if (!end || (!colon && end[1]))
-			return error_set(err, ERROR_USAGE, "\"%.60s\" is not an address: write [ADDRESS]:PORT", text);
+			return error_set(
+				err, ERROR_USAGE, "\"%.60s\" is not an address: write [ADDRESS]:PORT", text);
 	} else if (colon && strchr(text, ':') != colon) {
-		colon = NULL;	// an IPv6 address, bare
+		colon = NULL; // an IPv6 address, bare
 	} else if (colon) {
 		end = colon;
 	}
@@ -133,11 +145,13 @@ int value_host(const char *text, char *host, size_t size, unsigned *port, struct
 	memcpy(host, begin, (size_t)(end - begin));
 	host[end - begin] = '\0';
 	if (!host_characters(host))
-		return error_set(err, ERROR_USAGE, "\"%.60s\" is not an address: give HOST or HOST:PORT", text);
+		return error_set(
+			err, ERROR_USAGE, "\"%.60s\" is not an address: give HOST or HOST:PORT", text);
 	if (!colon)
 		return 0;
 	if (value_number(colon + 1, 1, 65535, &number, &why) < 0)
-		return error_set(err, ERROR_USAGE, "\"%.60s\" has no valid port: give 1 to 65535 after the colon", text);
+		return error_set(err, ERROR_USAGE,
+			"\"%.60s\" has no valid port: give 1 to 65535 after the colon", text);
 	*port = (unsigned)number;
 	return 0;
 }

@@ -38,8 +38,8 @@ static int parts_init(struct vm_parts *parts, const Holdfast__Vm *vm, struct err
 	parts->nic_list = calloc(vm->n_nics + 1, sizeof(*parts->nic_list));
 	parts->serials = calloc(vm->n_serials + 1, sizeof(*parts->serials));
 	parts->serial_list = calloc(vm->n_serials + 1, sizeof(*parts->serial_list));
-	if (parts->disks && parts->disk_list && parts->disk_names && parts->nics && parts->nic_list && parts->serials &&
-	    parts->serial_list)
+	if (parts->disks && parts->disk_list && parts->disk_names && parts->nics && parts->nic_list &&
+		parts->serials && parts->serial_list)
 		return 0;
 	return error_set(err, ERROR_NO_SPACE, "no memory");
 }
@@ -80,7 +80,8 @@ static void fill_vm(const struct args *args, Holdfast__Vm *vm)
 	vm->n_disks = args_count(args, "disk");
 	vm->n_nics = args_count(args, "nic");
 	vm->n_serials = args_count(args, "serial");
-	vm->offline_action = (Holdfast__OfflineAction)args_number(args, "offline-action", HOLDFAST__OFFLINE_ACTION__OFFLINE_SAVE);
+	vm->offline_action = (Holdfast__OfflineAction)args_number(
+		args, "offline-action", HOLDFAST__OFFLINE_ACTION__OFFLINE_SAVE);
 	vm->restart_limit = (uint32_t)args_number(args, "restart-limit", 3);
 	vm->restart_period_s = (uint32_t)args_number(args, "restart-period", 600);
 }
@@ -95,7 +96,8 @@ static int vm_create(struct session *session, const struct args *args, struct er
 
 	fill_vm(args, &vm);
 	if (!vm.kernel[0] && (vm.initrd[0] || vm.append[0]))
-		return error_set(err, ERROR_USAGE, "--initrd and --append belong to a kernel: give --kernel too");
+		return error_set(
+			err, ERROR_USAGE, "--initrd and --append belong to a kernel: give --kernel too");
 	if (parts_init(&parts, &vm, err) == 0) {
 		fill_parts(args, &vm, &parts);
 		create.vm = &vm;
@@ -109,17 +111,20 @@ static int vm_create(struct session *session, const struct args *args, struct er
 
 static int vm_list(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_VM_LIST, HOLDFAST__REPLY__BODY_VM_LIST, show_vm_list, err);
+	return session_ask(
+		session, HOLDFAST__REQUEST__BODY_VM_LIST, HOLDFAST__REPLY__BODY_VM_LIST, show_vm_list, err);
 }
 
 static int vm_show(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask_for(session, HOLDFAST__REQUEST__BODY_VM_SHOW, args_text(args, "VM"), HOLDFAST__REPLY__BODY_VM, show_vm, err);
+	return session_ask_for(session, HOLDFAST__REQUEST__BODY_VM_SHOW, args_text(args, "VM"),
+		HOLDFAST__REPLY__BODY_VM, show_vm, err);
 }
 
 static int vm_start(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_START, args_text(args, "VM"), "VM %s runs", err);
+	return session_do(
+		session, HOLDFAST__REQUEST__BODY_VM_START, args_text(args, "VM"), "VM %s runs", err);
 }
 
 static int vm_stop(struct session *session, const struct args *args, struct error *err)
@@ -131,7 +136,8 @@ static int vm_stop(struct session *session, const struct args *args, struct erro
 	stop.force = args_flag(args, "force");
 	stop.timeout_s = (uint32_t)args_number(args, "timeout", 0);
 	if (stop.force && stop.timeout_s)
-		return error_set(err, ERROR_USAGE, "--force does not wait for the guest: leave --timeout out, or --force");
+		return error_set(err, ERROR_USAGE,
+			"--force does not wait for the guest: leave --timeout out, or --force");
 	request.body_case = HOLDFAST__REQUEST__BODY_VM_STOP;
 	request.vm_stop = &stop;
 	return session_change(session, &request, stop.name, "VM %s is off", err);
@@ -139,27 +145,32 @@ static int vm_stop(struct session *session, const struct args *args, struct erro
 
 static int vm_save(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_SAVE, args_text(args, "VM"), "VM %s is saved", err);
+	return session_do(
+		session, HOLDFAST__REQUEST__BODY_VM_SAVE, args_text(args, "VM"), "VM %s is saved", err);
 }
 
 static int vm_pause(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_PAUSE, args_text(args, "VM"), "VM %s is paused", err);
+	return session_do(
+		session, HOLDFAST__REQUEST__BODY_VM_PAUSE, args_text(args, "VM"), "VM %s is paused", err);
 }
 
 static int vm_resume(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_RESUME, args_text(args, "VM"), "VM %s runs", err);
+	return session_do(
+		session, HOLDFAST__REQUEST__BODY_VM_RESUME, args_text(args, "VM"), "VM %s runs", err);
 }
 
 static int vm_reset(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_RESET, args_text(args, "VM"), "VM %s is reset", err);
+	return session_do(
+		session, HOLDFAST__REQUEST__BODY_VM_RESET, args_text(args, "VM"), "VM %s is reset", err);
 }
 
 static int vm_delete(struct session *session, const struct args *args, struct error *err)
 {
-	return session_do(session, HOLDFAST__REQUEST__BODY_VM_DELETE, args_text(args, "VM"), "VM %s is deleted, and its disks with it", err);
+	return session_do(session, HOLDFAST__REQUEST__BODY_VM_DELETE, args_text(args, "VM"),
+		"VM %s is deleted, and its disks with it", err);
 }
 
 static int vm_console(struct session *session, const struct args *args, struct error *err)
@@ -171,28 +182,72 @@ static int vm_console(struct session *session, const struct args *args, struct e
 
 static const struct arg one_vm[] = { OPERAND_VM, ARGS_END };
 static const struct arg create_options[] = {
-	{ .name = "group", .kind = ARG_NAME, .what = "group", .help = "the group that it is in", .flags = ARG_REQUIRED },
-	{ .name = "memory", .kind = ARG_MEMORY, .what = "MiB", .most = UINT32_MAX, .help = "memory in MiB, or like 2G", .flags = ARG_REQUIRED },
-	{ .name = "cpus", .kind = ARG_NUMBER, .what = "n", .least = 1, .most = 255, .help = "virtual CPUs [1]" },
-	{ .name = "disk", .kind = ARG_SIZE, .what = "size", .least = MIB, .help = "a disk, like 20G; again for more of them",
-	  .flags = ARG_REPEATED },
-	{ .name = "kernel", .kind = ARG_PATH, .what = "path", .help = "boot this kernel directly; it must be on each possible node" },
+	{ .name = "group",
+		.kind = ARG_NAME,
+		.what = "group",
+		.help = "the group that it is in",
+		.flags = ARG_REQUIRED },
+	{ .name = "memory",
+		.kind = ARG_MEMORY,
+		.what = "MiB",
+		.most = UINT32_MAX,
+		.help = "memory in MiB, or like 2G",
+		.flags = ARG_REQUIRED },
+	{ .name = "cpus",
+		.kind = ARG_NUMBER,
+		.what = "n",
+		.least = 1,
+		.most = 255,
+		.help = "virtual CPUs [1]" },
+	{ .name = "disk",
+		.kind = ARG_SIZE,
+		.what = "size",
+		.least = MIB,
+		.help = "a disk, like 20G; again for more of them",
+		.flags = ARG_REPEATED },
+	{ .name = "kernel",
+		.kind = ARG_PATH,
+		.what = "path",
+		.help = "boot this kernel directly; it must be on each possible node" },
 	{ .name = "initrd", .kind = ARG_PATH, .what = "path", .help = "with this initial RAM disk" },
 	{ .name = "append", .kind = ARG_TEXT, .what = "text", .help = "and this command line" },
-	{ .name = "serial", .kind = ARG_PATH, .what = "path", .flags = ARG_REPEATED,
-	  .help = "a further serial port, written to this file or device of the node" },
-	{ .name = "nic", .kind = ARG_CHOICE, .what = "network", .choices = "user", .flags = ARG_REPEATED,
-	  .help = "a network card; user: QEMU's own network" },
-	{ .name = "offline-action", .kind = ARG_CHOICE, .what = "action", .choices = "save|shut-down|turn-off",
-	  .help = "when its group goes offline: save [default], shut-down or turn-off" },
-	{ .name = "restart-limit", .kind = ARG_NUMBER, .what = "n", .most = 1000,
-	  .help = "restarts in place before the group fails over [3]" },
-	{ .name = "restart-period", .kind = ARG_SECONDS, .what = "time", .least = 1, .most = UINT32_MAX, .help = "within this time [10m]" },
+	{ .name = "serial",
+		.kind = ARG_PATH,
+		.what = "path",
+		.flags = ARG_REPEATED,
+		.help = "a further serial port, written to this file or device of the node" },
+	{ .name = "nic",
+		.kind = ARG_CHOICE,
+		.what = "network",
+		.choices = "user",
+		.flags = ARG_REPEATED,
+		.help = "a network card; user: QEMU's own network" },
+	{ .name = "offline-action",
+		.kind = ARG_CHOICE,
+		.what = "action",
+		.choices = "save|shut-down|turn-off",
+		.help = "when its group goes offline: save [default], shut-down or turn-off" },
+	{ .name = "restart-limit",
+		.kind = ARG_NUMBER,
+		.what = "n",
+		.most = 1000,
+		.help = "restarts in place before the group fails over [3]" },
+	{ .name = "restart-period",
+		.kind = ARG_SECONDS,
+		.what = "time",
+		.least = 1,
+		.most = UINT32_MAX,
+		.help = "within this time [10m]" },
 	ARGS_END,
 };
 static const struct arg stop_options[] = {
 	{ .name = "force", .kind = ARG_FLAG, .help = "turn it off as if by pulling the plug" },
-	{ .name = "timeout", .kind = ARG_SECONDS, .what = "time", .least = 1, .most = 3600, .help = "how long the guest may take, like 90s or 2m" },
+	{ .name = "timeout",
+		.kind = ARG_SECONDS,
+		.what = "time",
+		.least = 1,
+		.most = 3600,
+		.help = "how long the guest may take, like 90s or 2m" },
 	ARGS_END,
 };
 
@@ -200,19 +255,26 @@ const struct verb vm_verbs[] = {
 	{
 		.name = "create",
 		.summary = "define a VM in a group and make its disks",
-		.example = "holdfast vm create db --group web --memory 2048 --cpus 2 --disk 20G --nic user \\\n"
-			   "    --kernel /srv/guest/vmlinuz --initrd /srv/guest/initrd.gz --append \"console=ttyS0 quiet\"",
+		.example =
+			"holdfast vm create db --group web --memory 2048 --cpus 2 --disk 20G --nic user \\\n"
+			"    --kernel /srv/guest/vmlinuz --initrd /srv/guest/initrd.gz --append "
+			"\"console=ttyS0 quiet\"",
 		.operands = one_vm,
 		.options = create_options,
 		.goes_on = "clusterd finishes what it has begun; see `holdfast vm list`",
 		.run = vm_create,
 	},
 	{ .name = "list", .summary = "all VMs", .example = "holdfast vm list", .run = vm_list },
-	{ .name = "show", .summary = "one VM with its disks", .example = "holdfast vm show db", .operands = one_vm, .run = vm_show },
+	{ .name = "show",
+		.summary = "one VM with its disks",
+		.example = "holdfast vm show db",
+		.operands = one_vm,
+		.run = vm_show },
 	{
 		.name = "start",
 		.summary = "run a VM; a saved one goes on where it was",
-		.text = "Its group must be online; if the group is offline it will run when the group is started.",
+		.text = "Its group must be online; if the group is offline it will run when the group is "
+			"started.",
 		.example = "holdfast vm start db",
 		.operands = one_vm,
 		.goes_on = "the start goes on; see `holdfast vm show`",
@@ -235,8 +297,16 @@ const struct verb vm_verbs[] = {
 		.goes_on = "the save goes on; see `holdfast vm show`",
 		.run = vm_save,
 	},
-	{ .name = "pause", .summary = "stop a VM's CPUs", .example = "holdfast vm pause db", .operands = one_vm, .run = vm_pause },
-	{ .name = "resume", .summary = "let a paused VM run on", .example = "holdfast vm resume db", .operands = one_vm, .run = vm_resume },
+	{ .name = "pause",
+		.summary = "stop a VM's CPUs",
+		.example = "holdfast vm pause db",
+		.operands = one_vm,
+		.run = vm_pause },
+	{ .name = "resume",
+		.summary = "let a paused VM run on",
+		.example = "holdfast vm resume db",
+		.operands = one_vm,
+		.run = vm_resume },
 	{
 		.name = "reset",
 		.summary = "reset a VM as its reset button would",
@@ -247,7 +317,8 @@ const struct verb vm_verbs[] = {
 	{
 		.name = "console",
 		.summary = "a VM's first serial port, on this terminal; Ctrl-] leaves it",
-		.text = "Without a terminal, stdin is sent as it comes; at its end the output goes on until Ctrl-C.",
+		.text = "Without a terminal, stdin is sent as it comes; at its end the output goes on until "
+			"Ctrl-C.",
 		.example = "holdfast vm console db",
 		.operands = one_vm,
 		.run = vm_console,

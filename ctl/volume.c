@@ -5,12 +5,14 @@
 
 static int volume_list(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask(session, HOLDFAST__REQUEST__BODY_VOLUME_LIST, HOLDFAST__REPLY__BODY_VOLUME_LIST, show_volume_list, err);
+	return session_ask(session, HOLDFAST__REQUEST__BODY_VOLUME_LIST, HOLDFAST__REPLY__BODY_VOLUME_LIST,
+		show_volume_list, err);
 }
 
 static int volume_show(struct session *session, const struct args *args, struct error *err)
 {
-	return session_ask_for(session, HOLDFAST__REQUEST__BODY_VOLUME_SHOW, args_text(args, "VOLUME"), HOLDFAST__REPLY__BODY_VOLUME_LIST, show_volume_list, err);
+	return session_ask_for(session, HOLDFAST__REQUEST__BODY_VOLUME_SHOW, args_text(args, "VOLUME"),
+		HOLDFAST__REPLY__BODY_VOLUME_LIST, show_volume_list, err);
 }
 
 // A volume is called GROUP/NAME or as in the list: no plain name.

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What is typed reaches the daemon as the request that it means. TAP.
+# shellcheck source=tests/ctl/ctl-lib.sh
+. "$(dirname "$0")/ctl-lib.sh"
+
+sends() { # sends JQ-CONDITION ARGS...: the last request fulfils the condition
+    local condition=$1
+    shift
+    run "$@"
+    request | jq -e "$condition" >/dev/null
+    ok $? "holdfast $* sends: $condition"
+}
+
+start_answers
+sends '.cluster_init == {name: "plant", node: "a1", site: "a", address: "10.0.1.11", witness: "10.0.3.1:5403", token_ms: 1500}' \
+    cluster init plant --node a1 --site a --address 10.0.1.11 --witness 10.0.3.1:5403 --token-timeout 1500
+sends '.cluster_join_via == {address: "10.0.1.11", token: "dG9rZW4=", node: "b1", site: "b", own_address: "10.0.1.21"}' \
+    cluster join 10.0.1.11 --node b1 --site b --address 10.0.1.21 --token dG9rZW4=
+echo dG9rZW4= | hf cluster join 10.0.1.11 --node b1 --site b --address 10.0.1.21 --token - >"$dir/out" 2>"$dir/err"
+[ "$(request | jq -r .cluster_join_via.token)" = dG9rZW4= ]
+ok $? "the token is read from stdin"
+sends '.node_confirm_down.name == "b1"' node confirm-down b1
+sends '.node_fence.name == "b1"' node fence b1
+sends '.fence_add | .node == "a1" and .agent == "fence_ipmilan" and .options == ["ip=10.0.2.11", "password=a=b c"]' \
+    fence add a1 fence_ipmilan ip=10.0.2.11 "password=a=b c"
+sends '.group_create | .state_bytes == 536870912 and (.group | .name == "web" and .storage == "drbd" and .preferred == ["a1", "b1"]
+    and .possible == ["a1", "b1", "a2"] and ([.replicas[].node] == ["a1", "b1"]))' \
+    group create web --preferred a1,b1 --possible a1,b1,a2 --replicas a1,b1 --state-size 512M
+sends '.group_create.group | .storage == "file" and .directory == "/srv/vms" and .replicas == []' \
+    group create web --storage file --directory /srv/vms --possible a1
+sends '.group_move == {name: "web", to: "b1", kind: "quick", no_wait: true}' group move web --to b1 --quick --no-wait
+sends '.group_move | .to == "" and .no_wait == false' group move web
+sends '.group_start == {name: "web", force_old_data: true, no_wait: false}' group start web --force-old-data --yes
+sends '.group_old_data.name == "web"' group start web --force-old-data
+sends '.group_delete == {name: "web", force: true}' group delete web --force
+sends '.vm_create.vm | .name == "db" and .group == "web" and .cpus == 2 and .memory_mib == 2048 and .kernel == "/k" and .initrd == "/i"
+    and .append == "console=ttyS0 quiet" and ([.disks[] | [.name, .size_bytes]] == [["disk0", 67108864], ["disk1", 1073741824]])
+    and [.nics[].network] == ["user"] and [.serials[].path] == ["/dev/ttyS0", "/tmp/x"] and .offline_action == "turn-off"
+    and .restart_limit == 5 and .restart_period_s == 120 and .target == "running"' \
+    vm create db --group web --cpus 2 --memory 2G --kernel /k --initrd /i --append "console=ttyS0 quiet" --disk 64M --disk 1G --nic user \
+    --serial /dev/ttyS0 --serial /tmp/x --offline-action turn-off --restart-limit 5 --restart-period 2m
+sends '.vm_create.vm | .cpus == 1 and .disks == [] and .offline_action == "save" and .restart_limit == 3 and .restart_period_s == 600' \
+    vm create db --group web --memory 64
+sends '.vm_stop == {name: "db", force: false, timeout_s: 120}' vm stop db --timeout 2m
+sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
+for verb in start save pause resume reset delete; do
+    sends ".vm_$verb.name == \"db\"" vm $verb db
+done
+sends '.volume_show.name == "db.disk0"' volume show db.disk0
+sends '.events == {since: "2025-11-23T03:00:00.000Z", follow: false, limit: 7}' events --since 2025-11-23T04:00:00+01:00 --limit 7
+sends '.events == {since: "a1-17", follow: true, limit: 0}' events --follow --since a1-17
+finish

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/cleanup.h"
+#include "common/rpc-socket.h"
 
 static void ping_task(void *data)
 {
@@ -225,6 +226,54 @@ static void close_fails_the_calls_under_way_task(void *data)
 	rpc_client_free(client);
 }
 RPC_TEST(close_fails_the_calls_under_way)
+
+// The server says why and hangs up before anything is asked: writing fails then, but its words are still read.
+static void refusal_is_read_although_writing_fails_task(void *data)
+{
+	struct fixture *fixture = data;
+	static const uint8_t refusal[] = { 0, 0, 0, 8, 0x12, 6, 0x08, ERROR_DENIED, 0x12, 2, 'n', 'o' };
+	struct error err = ERROR_INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/refuses", fixture->directory);
+	cleanup_fd int listener = rpc_socket_bind_unix(path, &err);
+	CHECK(listener >= 0 && listen(listener, 1) == 0);
+	struct rpc_client *client = rpc_connect_unix(path, 1000, &err);
+	CHECK(client);
+	int fd = accept(listener, NULL, NULL);
+	CHECK(fd >= 0 && send(fd, refusal, sizeof(refusal), MSG_NOSIGNAL) == sizeof(refusal));
+	close(fd);
+	request.body_case = HOLDFAST__REQUEST__BODY_PING;
+	request.ping = &empty;
+	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_DENIED, "no");
+	CHECK(!rpc_client_alive(client));
+	rpc_client_free(client);
+	unlink(path);
+}
+RPC_TEST(refusal_is_read_although_writing_fails)
+
+static void handler_that_waits_for_input_sees_the_hang_up_task(void *data)
+{
+	struct fixture *fixture = data;
+	struct error err = ERROR_INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Name name = HOLDFAST__NAME__INIT;
+	struct rpc_client *client = rpc_connect_unix(fixture->socket, 1000, &err);
+	int64_t start_us = loop_now_us();
+
+	CHECK(client);
+	request.body_case = HOLDFAST__REQUEST__BODY_VM_CONSOLE;
+	request.vm_console = &name;
+	CHECK_FAILS(rpc_client_do(client, &request, 20, &err), err, ERROR_TIMEOUT, "reply");
+	CHECK(fixture->consoles == 1);
+	rpc_client_free(client);
+	for (int i = 0; i < 500 && fixture->consoles > 0; i++)
+		CHECK_OK(task_pause(2, &err), err);
+	CHECK(fixture->consoles == 0 && loop_now_us() - start_us < 2000000); // its own deadline is 5 s
+}
+RPC_TEST(handler_that_waits_for_input_sees_the_hang_up)
 
 static void idle_client_sees_the_server_go_task(void *data)
 {
@@ -462,7 +511,9 @@ static void members_are_let_in_task(void *data)
 
 	snprintf(path, sizeof(path), "%s/members", fixture->directory);
 	CHECK(chmod(fixture->directory, 0755) == 0);
-	CHECK_OK(rpc_server_listen_unix(fixture->server, path, getgrgid(getpwnam("nobody")->pw_gid)->gr_name, &err), err);
+	CHECK_OK(rpc_server_listen_unix(
+			 fixture->server, path, getgrgid(getpwnam("nobody")->pw_gid)->gr_name, &err),
+		err);
 	CHECK_FAILS(task_offload(call_as_nobody, &once, &err), err, ERROR_FAILED, "status 0");
 	// no such group: as without one
 	snprintf(path, sizeof(path), "%s/nobodies", fixture->directory);
@@ -492,6 +543,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(deadline),
 	cmocka_unit_test(server_goes_away),
 	cmocka_unit_test(close_fails_the_calls_under_way),
+	cmocka_unit_test(refusal_is_read_although_writing_fails),
+	cmocka_unit_test(handler_that_waits_for_input_sees_the_hang_up),
 	cmocka_unit_test(idle_client_sees_the_server_go),
 	cmocka_unit_test(data_goes_both_ways),
 	cmocka_unit_test(hijack_gives_the_raw_connection),

@@ -230,6 +230,7 @@ int cib_read_life(struct cib *cib, const char *node, enum cib_life *life, struct
 	// "0" is what later versions of Pacemaker write, which keep the time instead of true
 	bool gone = says(state, XML_NODE_IN_CLUSTER, "false", "0") && says(state, XML_NODE_IS_PEER, "offline", "0");
 	bool down = says(state, XML_NODE_EXPECTED, "down", "down") && says(state, XML_NODE_JOIN_STATE, "down", "down");
-	*life = !gone ? CIB_LIFE_MEMBER : down ? CIB_LIFE_DOWN : CIB_LIFE_LOST;
+	bool joined = says(state, XML_NODE_JOIN_STATE, "member", "member");
+	*life = gone ? (down ? CIB_LIFE_DOWN : CIB_LIFE_LOST) : joined ? CIB_LIFE_MEMBER : CIB_LIFE_COMING;
 	return 0;
 }

@@ -21,7 +21,7 @@
 
 // ---- change on condition
 
-// Fills FRAGMENT from what the CIB has at EPOCH; 1: nothing to change.
+// Fills FRAGMENT from what the CIB has at EPOCH.
 typedef int fill_fn(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err);
 
 static int change(struct cib *cib, const char *what, fill_fn *fill, void *data, struct error *err)
@@ -32,7 +32,7 @@ static int change(struct cib *cib, const char *what, fill_fn *fill, void *data, 
 		uint64_t epoch;
 		if (cib_epoch(cib, &epoch, &why) == 0) {
 			int filled = fill(cib, epoch, fragment, data, &why);
-			if (filled == 1 || (filled == 0 && cib_modify_at(cib, epoch, fragment, &why) == 0))
+			if (filled == 0 && cib_modify_at(cib, epoch, fragment, &why) == 0)
 				return 0;
 			if (filled == 0 && why.code == ERROR_NOT_FOUND)
 				continue; // it changed under us
@@ -161,14 +161,13 @@ static int fill_current(struct cib *cib, uint64_t epoch, xmlNode *fragment, void
 	if (recorded < 0 || must_exist(cib, wish->group, err) < 0)
 		return -1;
 	const char *other = recorded ? cib_xml_only(record) : NULL;
-	if (recorded && other && !strcmp(other, wish->node))
-		return 1;
-	if (recorded)
+	if (recorded && (!other || strcmp(other, wish->node)))
 		return error_set(err, ERROR_UNSAFE, "only %s has current data of group %s: the record is cleared after a resync",
 				 other ? other : "another node", wish->group);
 	int moving = find(cib, MOVE_XPATH, wish->group, 0, &move, err);
 	if (moving < 0)
 		return -1;
+	// also when it is there already: the call then shows that the cluster takes changes from this node
 	cib_xml_add_only(fragment, CIB_CURRENT, wish->group, wish->node);
 	const char *to = moving ? cib_xml_only(move) : NULL;
 	if (to && strcmp(to, wish->node)) // both constraints together would leave no node at all
@@ -193,6 +192,22 @@ int cib_set_current(struct cib *cib, const char *group, const char *node, struct
 	if (!node)
 		return remove_constraint(cib, CIB_CURRENT, group, err);
 	return change(cib, "cannot record who has current data", fill_current, &wish, err);
+}
+
+int cib_clear_current(struct cib *cib, const char *group, uint64_t epoch, struct error *err)
+{
+	cleanup_xml xmlNode *record = NULL;
+	char xpath[CIB_XPATH_BYTES];
+
+	if (name_check("group", group, err) < 0)
+		return -1;
+	snprintf(xpath, sizeof(xpath),
+		 "/cib[@admin_epoch='%llu' and @epoch='%llu']/configuration/constraints/rsc_location[@id='" CIB_CURRENT "%s']",
+		 (unsigned long long)(epoch >> CIB_EPOCH_BITS), (unsigned long long)(epoch & ((1ULL << CIB_EPOCH_BITS) - 1)), group);
+	if (cib_remove(cib, xpath, err) < 0)
+		return -1;
+	int left = find(cib, CURRENT_XPATH, group, cib_no_children, &record, err);
+	return left > 0 ? error_set(err, ERROR_BUSY, "the CIB changed meanwhile: look again before the record of %s is cleared", group) : left;
 }
 
 static int fill_move(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)

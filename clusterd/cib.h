@@ -57,7 +57,8 @@ const Holdfast__Vm *cib_snapshot_vm(const struct cib_snapshot *snapshot, const c
 
 // What the cluster last concluded of a node, without working out the whole status: ERROR_NOT_FOUND if it was never seen.
 enum cib_life {
-	CIB_LIFE_MEMBER,	// in the membership, or coming up
+	CIB_LIFE_MEMBER,	// has joined
+	CIB_LIFE_COMING,	// in the membership, has not joined yet (or another node's Pacemaker is not up)
 	CIB_LIFE_LOST,		// gone without having said so, and not fenced yet
 	CIB_LIFE_DOWN,		// fenced, or left after stopping everything; it has not come back since
 };
@@ -80,8 +81,10 @@ int cib_update_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct er
 int cib_delete_group(struct cib *cib, const char *name, struct error *err) MUST_CHECK;
 int cib_set_target_role(struct cib *cib, const char *group, bool started, struct error *err) MUST_CHECK;
 // NODE NULL: clears the record. ERROR_UNSAFE if it names another node: never overwritten, only cleared first. A move under way to another node
-// becomes one to NODE in the same change (both constraints together would stop the group).
+// becomes one to NODE in the same change (both constraints together would stop the group). When it returns, all members have it.
 int cib_set_current(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;
+// Clears the record if the CIB still has EPOCH (that of the spec or snapshot on which the decision was made); else ERROR_BUSY: decide again.
+int cib_clear_current(struct cib *cib, const char *group, uint64_t epoch, struct error *err) MUST_CHECK;
 // TO NULL: takes the constraint away. ERROR_UNSAFE if the record says that only another node has current data.
 int cib_set_move(struct cib *cib, const char *group, const char *to, struct error *err) MUST_CHECK;
 int cib_set_fence_device(struct cib *cib, const Holdfast__FenceDevice *device, struct error *err) MUST_CHECK;

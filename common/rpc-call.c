@@ -233,7 +233,7 @@ void rpc_call_input(struct rpc_call *call, ProtobufCBinaryData *data)
 	call->last = piece;
 	call->input_bytes += piece->count;
 	if (call->input_bytes > INPUT_HIGH_BYTES)
-		rpc_connection_set_reading(call->peer->connection, RPC_READ_PAUSED);
+		rpc_connection_set_reading(call->peer->connection, RPC_READ_NONE);
 	task_wake(&call->input);
 }
 

@@ -220,10 +220,7 @@ static void run(struct rpc_connection *connection, short events)
 	} else if (connection->reading == RPC_READ_WATCH) {
 		watch(connection);
 	} else if (events & (POLLHUP | POLLERR)) {
-		struct error gone = { .code = ERROR_UNREACHABLE, .message = "the other side hung up" };
 		connection->hup = true;
-		if (connection->reading == RPC_READ_PAUSED)
-			end(connection, &gone);
 	}
 	connection->busy--;
 	if (!connection->freed)
@@ -269,7 +266,7 @@ static void update(struct rpc_connection *connection)
 
 	if (connection->fd < 0)
 		return;
-	if (connection->reading == RPC_READ_FRAMES || connection->reading == RPC_READ_WATCH)
+	if (connection->reading != RPC_READ_NONE)
 		events |= POLLIN;
 	if (queued(connection) > 0)
 		events |= POLLOUT;

@@ -28,7 +28,6 @@ struct rpc_connection_ops {
 enum rpc_reading {
 	RPC_READ_FRAMES,
 	RPC_READ_WATCH,		// take in nothing, but see the peer's end if nothing comes before it
-	RPC_READ_PAUSED,	// take in nothing for a while; a peer that hangs up meanwhile is gone with what it sent
 	RPC_READ_NONE,
 };
 

@@ -116,7 +116,10 @@ static bool move_in(struct tunnel *tunnel)
 			break;
 		moved = true;
 	}
-	if (held(in) > 0) // fails, and so tells the peer, when nobody is left there
+	// The peer must learn at once that it sends in vain.
+	if (tunnel->deaf && held(in) > 0)
+		tunnel->broken = true;
+	else if (held(in) > 0)
 		moved |= emptied(
 			tunnel, in, plain(send(tunnel->fd, in->buffer + in->head, held(in), MSG_NOSIGNAL)));
 	if (in->end_seen && !in->end_told && held(in) == 0) {

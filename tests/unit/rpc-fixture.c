@@ -63,7 +63,8 @@ static int serve_show(struct rpc_call *call, const Holdfast__Request *request, H
 		err, ERROR_NOT_FOUND, "there is no VM \"%s\": see \"vm list\"", request->vm_show->name);
 }
 
-static int echo(struct rpc_call *call, struct error *err)
+static int serve_echo(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	uint8_t *bytes;
 	size_t count;
@@ -77,17 +78,6 @@ static int echo(struct rpc_call *call, struct error *err)
 			return 0;
 	}
 	return got;
-}
-
-static int serve_echo(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
-	void *data, struct error *err)
-{
-	struct fixture *fixture = data;
-
-	fixture->consoles++;
-	int result = echo(call, err);
-	fixture->consoles--;
-	return result;
 }
 
 static int serve_hijack(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,

@@ -17,7 +17,6 @@ struct fixture {
 	char directory[64];
 	char socket[96];
 	unsigned running, most_running;		// handlers of host_status
-	unsigned consoles;			// handlers of vm_console
 	struct task_wait gone;			// a handler saw its client go
 	bool gone_called;
 	struct task_wait hijacked;

@@ -181,6 +181,28 @@ static void record_stands_until_cleared(void **state)
 	fixture_verify(*state);
 }
 
+static void record_is_cleared_only_as_it_was_seen(void **state)
+{
+	struct cib *cib = fixture_open(*state);
+	struct error err = ERROR_INIT;
+	char *current = NULL;
+
+	fixture_create(cib, "sales", no_vm);
+	assert_ok(cib_set_current(cib, "sales", "b1", &err), err);
+	Holdfast__GroupSpec *seen = read_group(cib, "sales", NULL);
+	fixture_create(cib, "other", no_vm); // anything may be a new record
+	assert_fails(cib_clear_current(cib, "sales", seen->epoch, &err), err, ERROR_BUSY);
+	holdfast__group_spec__free_unpacked(seen, NULL);
+	seen = read_group(cib, "sales", &current);
+	assert_string_equal(current, "b1");
+	assert_ok(cib_clear_current(cib, "sales", seen->epoch, &err), err);
+	holdfast__group_spec__free_unpacked(seen, NULL);
+	free(current);
+	holdfast__group_spec__free_unpacked(read_group(cib, "sales", &current), NULL);
+	assert_null(current);
+	cib_close(cib);
+}
+
 // Both constraints with different nodes would leave no node at all: Pacemaker would stop the group.
 static void record_turns_a_move_round(void **state)
 {
@@ -312,6 +334,7 @@ static const struct CMUnitTest tests[] = {
 	CIB_TEST(update_replaces_vms_and_owners),
 	CIB_TEST(update_refuses_an_old_view_of_this_group_only),
 	CIB_TEST(record_stands_until_cleared),
+	CIB_TEST(record_is_cleared_only_as_it_was_seen),
 	CIB_TEST(record_turns_a_move_round),
 	CIB_TEST(snapshot_has_everything),
 	CIB_TEST(fence_device_is_replaced),

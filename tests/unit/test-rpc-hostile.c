@@ -197,39 +197,6 @@ static void slow_reader_is_dropped_task(void *data)
 }
 RPC_TEST(slow_reader_is_dropped)
 
-// Input for a handler that takes none stays with the sender, beyond a bound; hanging up is seen all the same.
-static void input_that_nobody_takes_is_not_taken_in_task(void *data)
-{
-	struct fixture *fixture = data;
-	struct error err = ERROR_INIT;
-	static const uint8_t start[] = { 0, 0, 0, 5, 0x08, 0x01, 0x92, 0x02, 0x00 }; // id 1, group_start (34)
-	static const uint8_t head[] = { 0, 0, 0x80, 0x07, 0x08, 0x01, 0xfa, 0x03, 0x80, 0x80, 0x02,
-		0 }; // id 1, data (63), 32 KiB
-	cleanup_free uint8_t *frame = calloc(1, 4 + 0x8007);
-	int fd = rpc_socket_connect_unix(fixture->socket, &err);
-	size_t sent = 0;
-
-	CHECK(fd >= 0 && send(fd, start, sizeof(start), MSG_NOSIGNAL) == sizeof(start));
-	memcpy(frame, head, sizeof(head));
-	for (int idle = 0; idle < 20 && sent < (64u << 20);) {
-		size_t at = sent % (4 + 0x8007);
-		ssize_t put = send(fd, frame + at, 4 + 0x8007 - at, MSG_NOSIGNAL);
-		CHECK(put > 0 || errno == EAGAIN);
-		sent += put > 0 ? (size_t)put : 0;
-		idle = put > 0 ? 0 : idle + 1;
-		if (put < 0)
-			CHECK_OK(task_pause(2, &err), err);
-	}
-	CHECK(sent > (1u << 20) && sent < (4u << 20));
-	CHECK_OK(ping(fixture, &err), err);
-	CHECK(!fixture->gone_called);
-	close(fd);
-	for (int i = 0; i < 500 && !fixture->gone_called; i++)
-		CHECK_OK(task_pause(2, &err), err);
-	CHECK(fixture->gone_called);
-}
-RPC_TEST(input_that_nobody_takes_is_not_taken_in)
-
 static void too_many_connections_task(void *data)
 {
 	struct fixture *fixture = data;
@@ -338,7 +305,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(request_of_a_newer_version),
 	cmocka_unit_test(pieces_and_hang_ups),
 	cmocka_unit_test(slow_reader_is_dropped),
-	cmocka_unit_test(input_that_nobody_takes_is_not_taken_in),
 	cmocka_unit_test(too_many_connections),
 	cmocka_unit_test(too_many_calls_on_one_connection),
 	cmocka_unit_test(silent_and_idle_strangers_are_hung_up_on),

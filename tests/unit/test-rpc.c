@@ -2,7 +2,6 @@
 // rpc over a Unix socket, between peers that behave: calls at once, partial replies, deadlines, hang-ups, hand-over.
 #include "tests/unit/rpc-fixture.h"
 
-#include <grp.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/cleanup.h"
-#include "common/rpc-socket.h"
 
 static void ping_task(void *data)
 {
@@ -227,54 +225,6 @@ static void close_fails_the_calls_under_way_task(void *data)
 }
 RPC_TEST(close_fails_the_calls_under_way)
 
-// The server says why and hangs up before anything is asked: writing fails then, but its words are still read.
-static void refusal_is_read_although_writing_fails_task(void *data)
-{
-	struct fixture *fixture = data;
-	static const uint8_t refusal[] = { 0, 0, 0, 8, 0x12, 6, 0x08, ERROR_DENIED, 0x12, 2, 'n', 'o' };
-	struct error err = ERROR_INIT;
-	Holdfast__Request request = RPC_REQUEST_INIT;
-	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/refuses", fixture->directory);
-	cleanup_fd int listener = rpc_socket_bind_unix(path, &err);
-	CHECK(listener >= 0 && listen(listener, 1) == 0);
-	struct rpc_client *client = rpc_connect_unix(path, 1000, &err);
-	CHECK(client);
-	int fd = accept(listener, NULL, NULL);
-	CHECK(fd >= 0 && send(fd, refusal, sizeof(refusal), MSG_NOSIGNAL) == sizeof(refusal));
-	close(fd);
-	request.body_case = HOLDFAST__REQUEST__BODY_PING;
-	request.ping = &empty;
-	CHECK_FAILS(rpc_client_do(client, &request, 1000, &err), err, ERROR_DENIED, "no");
-	CHECK(!rpc_client_alive(client));
-	rpc_client_free(client);
-	unlink(path);
-}
-RPC_TEST(refusal_is_read_although_writing_fails)
-
-static void handler_that_waits_for_input_sees_the_hang_up_task(void *data)
-{
-	struct fixture *fixture = data;
-	struct error err = ERROR_INIT;
-	Holdfast__Request request = RPC_REQUEST_INIT;
-	Holdfast__Name name = HOLDFAST__NAME__INIT;
-	struct rpc_client *client = rpc_connect_unix(fixture->socket, 1000, &err);
-	int64_t start_us = loop_now_us();
-
-	CHECK(client);
-	request.body_case = HOLDFAST__REQUEST__BODY_VM_CONSOLE;
-	request.vm_console = &name;
-	CHECK_FAILS(rpc_client_do(client, &request, 20, &err), err, ERROR_TIMEOUT, "reply");
-	CHECK(fixture->consoles == 1);
-	rpc_client_free(client);
-	for (int i = 0; i < 500 && fixture->consoles > 0; i++)
-		CHECK_OK(task_pause(2, &err), err);
-	CHECK(fixture->consoles == 0 && loop_now_us() - start_us < 2000000); // its own deadline is 5 s
-}
-RPC_TEST(handler_that_waits_for_input_sees_the_hang_up)
-
 static void idle_client_sees_the_server_go_task(void *data)
 {
 	struct fixture *fixture = data;
@@ -407,7 +357,7 @@ static void once_without_a_loop_task(void *data)
 	once.group_start = true;
 	once.timeout_ms = 60;
 	CHECK_FAILS(task_offload(call_once, &once, &err), err, ERROR_TIMEOUT, fixture->socket);
-	CHECK(once.took_ms >= 59 && once.took_ms < 2000);
+	CHECK(once.took_ms >= 60 && once.took_ms < 2000);
 	once.path = "/nonexistent/s";
 	CHECK_FAILS(task_offload(call_once, &once, &err), err, ERROR_UNREACHABLE, "is the daemon running?");
 }
@@ -480,9 +430,8 @@ static int call_as_nobody(void *data, struct error *err)
 			_exit(100);
 		int result = call_once(once, &why);
 		// only these words make it a refusal: anything else is another failure
-		if (result == 0)
-			_exit(0);
-		_exit(why.code == ERROR_DENIED && strstr(why.message, "only root may") ? 42 : 1);
+		_exit(result < 0 && why.code == ERROR_DENIED && strstr(why.message, "only root may") ? 42
+												     : 1);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return error_set(err, ERROR_FAILED, "no child");
@@ -501,33 +450,6 @@ static void others_are_denied_task(void *data)
 	CHECK_OK(task_offload(call_as_nobody, &once, &err), err);
 }
 
-// The same caller, as a member of the administrators' group, gets as far as a handler.
-static void members_are_let_in_task(void *data)
-{
-	struct fixture *fixture = data;
-	struct error err = ERROR_INIT;
-	char path[128];
-	struct once once = { .path = path, .timeout_ms = 2000 };
-
-	snprintf(path, sizeof(path), "%s/members", fixture->directory);
-	CHECK(chmod(fixture->directory, 0755) == 0);
-	CHECK_OK(rpc_server_listen_unix(
-			 fixture->server, path, getgrgid(getpwnam("nobody")->pw_gid)->gr_name, &err),
-		err);
-	CHECK_FAILS(task_offload(call_as_nobody, &once, &err), err, ERROR_FAILED, "status 0");
-	// no such group: as without one
-	snprintf(path, sizeof(path), "%s/nobodies", fixture->directory);
-	CHECK_OK(rpc_server_listen_unix(fixture->server, path, "no-such-group", &err), err);
-	CHECK_OK(task_offload(call_as_nobody, &once, &err), err);
-}
-
-static void members_are_let_in(void **state)
-{
-	if (getuid() != 0)
-		skip();
-	fixture_run(members_are_let_in_task);
-}
-
 static void others_are_denied(void **state)
 {
 	if (getuid() != 0)
@@ -543,8 +465,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(deadline),
 	cmocka_unit_test(server_goes_away),
 	cmocka_unit_test(close_fails_the_calls_under_way),
-	cmocka_unit_test(refusal_is_read_although_writing_fails),
-	cmocka_unit_test(handler_that_waits_for_input_sees_the_hang_up),
 	cmocka_unit_test(idle_client_sees_the_server_go),
 	cmocka_unit_test(data_goes_both_ways),
 	cmocka_unit_test(hijack_gives_the_raw_connection),
@@ -552,7 +472,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(forward_takes_what_is_for_others),
 	cmocka_unit_test(one_server_per_socket),
 	cmocka_unit_test(others_are_denied),
-	cmocka_unit_test(members_are_let_in),
 };
 
 UNIT_MAIN(tests)

@@ -29,20 +29,23 @@ static int check_spec(const Holdfast__GroupSpec *spec, struct error *err)
 
 	if (!group)
 		return error_set(err, ERROR_USAGE, "the group has no definition");
-	if (name_check("group", group->name, err) < 0 || check_names("possible owner", group->n_possible, group->possible, err) < 0 ||
-	    check_names("preferred owner", group->n_preferred, group->preferred, err) < 0)
+	if (name_check("group", group->name, err) < 0 ||
+		check_names("possible owner", group->n_possible, group->possible, err) < 0 ||
+		check_names("preferred owner", group->n_preferred, group->preferred, err) < 0)
 		return -1;
-	if (!strncmp(group->name, "holdfast-", strlen("holdfast-")) || !strncmp(group->name, CIB_FENCE, strlen(CIB_FENCE)) ||
-	    !strcmp(group->name, CIB_OPTIONS_SET))
-		return error_set(err, ERROR_USAGE, "no group may be named %s: the cluster keeps such names for itself", group->name);
+	if (!strncmp(group->name, "holdfast-", strlen("holdfast-")) ||
+		!strncmp(group->name, CIB_FENCE, strlen(CIB_FENCE)) || !strcmp(group->name, CIB_OPTIONS_SET))
+		return error_set(err, ERROR_USAGE,
+			"no group may be named %s: the cluster keeps such names for itself", group->name);
 	if (!group->n_possible)
-		return error_set(err, ERROR_USAGE, "group %s has no possible owner: name at least one node", group->name);
+		return error_set(err, ERROR_USAGE, "group %s has no possible owner: name at least one node",
+			group->name);
 	for (size_t i = 0; i < spec->n_vms; i++) {
 		if (name_check("VM", spec->vms[i]->name, err) < 0)
 			return -1;
 		if (strcmp(spec->vms[i]->group, group->name))
-			return error_set(err, ERROR_USAGE, "VM %s is of group %s, not of %s", spec->vms[i]->name, spec->vms[i]->group,
-					 group->name);
+			return error_set(err, ERROR_USAGE, "VM %s is of group %s, not of %s",
+				spec->vms[i]->name, spec->vms[i]->group, group->name);
 	}
 	return 0;
 }
@@ -69,25 +72,29 @@ static int check_other(const Holdfast__GroupSpec *spec, const Holdfast__GroupSpe
 	for (size_t i = 0; i < spec->n_vms; i++)
 		for (size_t j = 0; j < other->n_vms; j++)
 			if (!strcmp(spec->vms[i]->name, other->vms[j]->name))
-				return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s", spec->vms[i]->name,
-						 other->group->name);
+				return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s",
+					spec->vms[i]->name, other->group->name);
 	if (same_volume(spec->group, other->group, &minor))
-		return error_set(err, ERROR_BUSY, "DRBD minor %u is taken by group %s: read the cluster again and take another", minor,
-				 other->group->name);
+		return error_set(err, ERROR_BUSY,
+			"DRBD minor %u is taken by group %s: read the cluster again and take another", minor,
+			other->group->name);
 	if (spec->group->port && spec->group->port == other->group->port)
-		return error_set(err, ERROR_BUSY, "port %u is taken by group %s: read the cluster again and take another",
-				 spec->group->port, other->group->name);
+		return error_set(err, ERROR_BUSY,
+			"port %u is taken by group %s: read the cluster again and take another",
+			spec->group->port, other->group->name);
 	return 0;
 }
 
 // An unreadable definition of another group is no reason to refuse; its VMs' ids stay unique through the CIB's schema.
 static int check_others(const Holdfast__GroupSpec *spec, xmlNode *sets, struct error *err)
 {
-	for (xmlNode *set = cib_xml_first(sets, XML_CIB_TAG_PROPSET); set; set = cib_xml_next(set, XML_CIB_TAG_PROPSET)) {
+	for (xmlNode *set = cib_xml_first(sets, XML_CIB_TAG_PROPSET); set;
+		set = cib_xml_next(set, XML_CIB_TAG_PROPSET)) {
 		Holdfast__GroupSpec *other = NULL;
 		const char *id = cib_xml_id(set);
-		if (strncmp(id, CIB_GROUP_SET, strlen(CIB_GROUP_SET)) || !strcmp(id + strlen(CIB_GROUP_SET), spec->group->name) ||
-		    cib_xml_read_group(set, 0, &other, NULL) < 0)
+		if (strncmp(id, CIB_GROUP_SET, strlen(CIB_GROUP_SET)) ||
+			!strcmp(id + strlen(CIB_GROUP_SET), spec->group->name) ||
+			cib_xml_read_group(set, 0, &other, NULL) < 0)
 			continue;
 		int status = check_other(spec, other, err);
 		holdfast__group_spec__free_unpacked(other, NULL);
@@ -101,8 +108,9 @@ static xmlNode *own_set(xmlNode *sets, const char *group)
 {
 	xmlNode *set = cib_xml_first(sets, XML_CIB_TAG_PROPSET);
 
-	while (set && (strncmp(cib_xml_id(set), CIB_GROUP_SET, strlen(CIB_GROUP_SET)) ||
-		       strcmp(cib_xml_id(set) + strlen(CIB_GROUP_SET), group)))
+	while (set &&
+		(strncmp(cib_xml_id(set), CIB_GROUP_SET, strlen(CIB_GROUP_SET)) ||
+			strcmp(cib_xml_id(set) + strlen(CIB_GROUP_SET), group)))
 		set = cib_xml_next(set, XML_CIB_TAG_PROPSET);
 	return set;
 }
@@ -120,7 +128,8 @@ static int create_once(struct cib *cib, const Holdfast__GroupSpec *spec, struct 
 	if (cib_epoch(cib, &epoch, err) < 0 || cib_get(cib, SETS_XPATH, 0, &sets, err) < 0)
 		return -1;
 	if (own_set(sets, spec->group->name) || cib_get(cib, xpath, cib_no_children, &taken, &why) == 0)
-		return error_set(err, ERROR_EXISTS, "there is a group or resource %s already: take another name", spec->group->name);
+		return error_set(err, ERROR_EXISTS,
+			"there is a group or resource %s already: take another name", spec->group->name);
 	if (why.code != ERROR_NOT_FOUND)
 		return error_copy(err, &why);
 	if (check_others(spec, sets, err) < 0)
@@ -143,7 +152,8 @@ static int repeat(struct cib *cib, const Holdfast__GroupSpec *spec, once_fn *onc
 		if (why.code != ERROR_NOT_FOUND || why.errnum == CIB_NO_GROUP)
 			return error_copy(err, &why);
 	}
-	return error_set(err, ERROR_BUSY, "the CIB changes too fast to write group %s: try again", spec->group->name);
+	return error_set(
+		err, ERROR_BUSY, "the CIB changes too fast to write group %s: try again", spec->group->name);
 }
 
 int cib_create_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err)
@@ -174,7 +184,8 @@ static bool is_possible(const Holdfast__Group *group, const char *node)
 // VMs that are no longer: their value becomes empty in the merge, and what is empty goes afterwards.
 static void mark_vms(const Holdfast__GroupSpec *spec, const xmlNode *set, xmlNode *fragment)
 {
-	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair; pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
+	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair;
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
 		const char *id = cib_xml_id(pair);
 		if (!strncmp(id, CIB_VM, strlen(CIB_VM)) && !has_vm(spec, id + strlen(CIB_VM)))
 			cib_xml_set_value(fragment, cib_xml_id(set), id, "");
@@ -190,7 +201,7 @@ static int mark_owners(struct cib *cib, const Holdfast__GroupSpec *spec, xmlNode
 		return -1;
 	snprintf(prefix, sizeof(prefix), CIB_POSSIBLE "%s.", spec->group->name);
 	for (xmlNode *location = cib_xml_first(constraints, XML_CONS_TAG_RSC_LOCATION); location;
-	     location = cib_xml_next(location, XML_CONS_TAG_RSC_LOCATION)) {
+		location = cib_xml_next(location, XML_CONS_TAG_RSC_LOCATION)) {
 		const char *id = cib_xml_id(location);
 		if (!strncmp(id, prefix, strlen(prefix)) && !is_possible(spec->group, id + strlen(prefix)))
 			cib_xml_add_owner(fragment, spec->group->name, id + strlen(prefix), "-INFINITY");
@@ -201,10 +212,12 @@ static int mark_owners(struct cib *cib, const Holdfast__GroupSpec *spec, xmlNode
 // What update_once marked. If this does not happen, readers pass over the marks and the next update tidies them.
 static int tidy(struct cib *cib, const char *group, struct error *err)
 {
-	g_autofree char *xpath = g_strdup_printf(
-		"/cib/configuration/crm_config/cluster_property_set[@id='" CIB_GROUP_SET "%s']/nvpair[starts-with(@id, '" CIB_VM "') and @value=''] | "
-		"/cib/configuration/constraints/rsc_location[starts-with(@id, '" CIB_POSSIBLE "%s.') and @score='-INFINITY']",
-		group, group);
+	g_autofree char *xpath =
+		g_strdup_printf("/cib/configuration/crm_config/cluster_property_set[@id='" CIB_GROUP_SET
+				"%s']/nvpair[starts-with(@id, '" CIB_VM "') and @value=''] | "
+				"/cib/configuration/constraints/rsc_location[starts-with(@id, '" CIB_POSSIBLE
+				"%s.') and @score='-INFINITY']",
+			group, group);
 
 	return cib_remove(cib, xpath, err);
 }
@@ -225,7 +238,8 @@ static int update_once(struct cib *cib, const Holdfast__GroupSpec *spec, struct 
 	// the last change was made exactly on this epoch: who read at it or before has not seen that change
 	uint64_t base = cib_xml_base(set, spec->group->name);
 	if (base >= spec->epoch && base <= epoch)
-		return error_set(err, ERROR_BUSY, "group %s was changed by somebody else meanwhile: read it again", spec->group->name);
+		return error_set(err, ERROR_BUSY,
+			"group %s was changed by somebody else meanwhile: read it again", spec->group->name);
 	if (check_others(spec, sets, err) < 0)
 		return -1;
 	cib_xml_add_group(fragment, spec, epoch);
@@ -254,12 +268,13 @@ int cib_delete_group(struct cib *cib, const char *name, struct error *err)
 		return -1;
 	snprintf(xpath, sizeof(xpath), SETS_XPATH "/cluster_property_set[@id='" CIB_GROUP_SET "%s']", name);
 	if (cib_get(cib, xpath, cib_no_children, &set, &why) < 0)
-		return why.code == ERROR_NOT_FOUND ?
-			       error_set(err, ERROR_NOT_FOUND, "there is no group %s in this cluster", name) :
-			       error_copy(err, &why);
+		return why.code == ERROR_NOT_FOUND
+			? error_set(err, ERROR_NOT_FOUND, "there is no group %s in this cluster", name)
+			: error_copy(err, &why);
 	snprintf(xpath, sizeof(xpath),
-		 "/cib/configuration/resources/primitive[@id='%s'] | /cib/configuration/constraints/*[@rsc='%s'] | " SETS_XPATH
-		 "/cluster_property_set[@id='" CIB_GROUP_SET "%s']",
-		 name, name, name);
+		"/cib/configuration/resources/primitive[@id='%s'] | "
+		"/cib/configuration/constraints/*[@rsc='%s'] | " SETS_XPATH
+		"/cluster_property_set[@id='" CIB_GROUP_SET "%s']",
+		name, name, name);
 	return cib_remove(cib, xpath, err);
 }

@@ -48,7 +48,8 @@ xmlNode *cib_xml_at(xmlNode *root, const char *const path[])
 
 const char *cib_xml_value(const xmlNode *set, const char *name)
 {
-	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair; pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
+	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair;
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
 		const char *own = crm_element_value(pair, XML_NVPAIR_ATTR_NAME);
 		if (own && !strcmp(own, name))
 			return crm_element_value(pair, XML_NVPAIR_ATTR_VALUE);
@@ -109,11 +110,13 @@ int cib_xml_read_group(const xmlNode *set, uint64_t epoch, Holdfast__GroupSpec *
 		return error_set(err, ERROR_FAILED, "no memory for a group's definition");
 	holdfast__group_spec__init(result);
 	result->epoch = epoch;
-	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair; pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
+	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair;
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
 		pairs++;
 	result->vms = calloc(pairs + 1, sizeof(Holdfast__Vm *));
 	int status = read_group(set, result, err);
-	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair && status == 0; pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
+	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair && status == 0;
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
 		status = read_vm(pair, result, err);
 	if (status < 0) {
 		holdfast__group_spec__free_unpacked(result, NULL);
@@ -132,30 +135,33 @@ static int read_current(struct cib *cib, const char *name, char **current, struc
 	char xpath[CIB_XPATH_BYTES];
 
 	*current = NULL;
-	snprintf(xpath, sizeof(xpath), "/cib/configuration/constraints/rsc_location[@id='" CIB_CURRENT "%s']", name);
+	snprintf(xpath, sizeof(xpath), "/cib/configuration/constraints/rsc_location[@id='" CIB_CURRENT "%s']",
+		name);
 	if (cib_get(cib, xpath, 0, &constraint, &why) < 0)
 		return why.code == ERROR_NOT_FOUND ? 0 : (error_copy(err, &why), -1);
 	const char *node = cib_xml_only(constraint);
 	if (!node)
-		return error_set(err, ERROR_UNSAFE, "the CIB's " CIB_CURRENT "%s does not say which node has current data", name);
+		return error_set(err, ERROR_UNSAFE,
+			"the CIB's " CIB_CURRENT "%s does not say which node has current data", name);
 	*current = strdup(node);
 	return 0;
 }
 
 // Three reads; they are one if the epoch did not change meanwhile.
-static int read_once(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, uint64_t *before, uint64_t *after,
-		     struct error *err)
+static int read_once(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current,
+	uint64_t *before, uint64_t *after, struct error *err)
 {
 	cleanup_xml xmlNode *set = NULL;
 	char xpath[CIB_XPATH_BYTES];
 
-	snprintf(xpath, sizeof(xpath), "/cib/configuration/crm_config/cluster_property_set[@id='" CIB_GROUP_SET "%s']", name);
+	snprintf(xpath, sizeof(xpath),
+		"/cib/configuration/crm_config/cluster_property_set[@id='" CIB_GROUP_SET "%s']", name);
 	if (cib_epoch(cib, before, err) < 0)
 		return -1;
 	if (cib_get(cib, xpath, 0, &set, err) < 0)
-		return err && err->code == ERROR_NOT_FOUND ?
-			       error_set(err, ERROR_NOT_FOUND, "there is no group %s in this cluster", name) :
-			       -1;
+		return err && err->code == ERROR_NOT_FOUND
+			? error_set(err, ERROR_NOT_FOUND, "there is no group %s in this cluster", name)
+			: -1;
 	if (read_current(cib, name, current, err) < 0)
 		return -1;
 	if (cib_xml_read_group(set, *before, spec, err) < 0 || cib_epoch(cib, after, err) < 0) {
@@ -165,7 +171,8 @@ static int read_once(struct cib *cib, const char *name, Holdfast__GroupSpec **sp
 	return 0;
 }
 
-int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, struct error *err)
+int cib_read_group(
+	struct cib *cib, const char *name, Holdfast__GroupSpec **spec, char **current, struct error *err)
 {
 	struct error own = ERROR_INIT;
 
@@ -196,11 +203,14 @@ int cib_read_node(struct cib *cib, const char *name, Holdfast__Node **node, stru
 
 	if (name_check("node", name, err) < 0)
 		return -1;
-	snprintf(xpath, sizeof(xpath), "/cib/configuration/crm_config/cluster_property_set[@id='" CIB_NODES "']/nvpair[@id='" CIB_NODE "%s']",
-		 name);
+	snprintf(xpath, sizeof(xpath),
+		"/cib/configuration/crm_config/cluster_property_set[@id='" CIB_NODES
+		"']/nvpair[@id='" CIB_NODE "%s']",
+		name);
 	if (cib_get(cib, xpath, 0, &pair, &why) < 0)
-		return why.code == ERROR_NOT_FOUND ? error_set(err, ERROR_NOT_FOUND, "there is no node %s in this cluster", name) :
-						     error_copy(err, &why);
+		return why.code == ERROR_NOT_FOUND
+			? error_set(err, ERROR_NOT_FOUND, "there is no node %s in this cluster", name)
+			: error_copy(err, &why);
 	const char *value = crm_element_value(pair, XML_NVPAIR_ATTR_VALUE);
 	*node = (Holdfast__Node *)proto_from_json_text(&holdfast__node__descriptor, value ? value : "", err);
 	return *node ? 0 : error_prefix(err, "the definition of node %s in the CIB", name);
@@ -224,12 +234,15 @@ int cib_read_life(struct cib *cib, const char *node, enum cib_life *life, struct
 		return -1;
 	snprintf(xpath, sizeof(xpath), "/cib/status/node_state[@uname='%s']", node);
 	if (cib_get(cib, xpath, cib_no_children, &state, &why) < 0)
-		return why.code == ERROR_NOT_FOUND ?
-			       error_set(err, ERROR_NOT_FOUND, "the cluster has not seen node %s since it started", node) :
-			       error_copy(err, &why);
+		return why.code == ERROR_NOT_FOUND
+			? error_set(err, ERROR_NOT_FOUND, "the cluster has not seen node %s since it started",
+				  node)
+			: error_copy(err, &why);
 	// "0" is what later versions of Pacemaker write, which keep the time instead of true
-	bool gone = says(state, XML_NODE_IN_CLUSTER, "false", "0") && says(state, XML_NODE_IS_PEER, "offline", "0");
-	bool down = says(state, XML_NODE_EXPECTED, "down", "down") && says(state, XML_NODE_JOIN_STATE, "down", "down");
+	bool gone = says(state, XML_NODE_IN_CLUSTER, "false", "0") &&
+		says(state, XML_NODE_IS_PEER, "offline", "0");
+	bool down = says(state, XML_NODE_EXPECTED, "down", "down") &&
+		says(state, XML_NODE_JOIN_STATE, "down", "down");
 	bool joined = says(state, XML_NODE_JOIN_STATE, "member", "member");
 	*life = gone ? (down ? CIB_LIFE_DOWN : CIB_LIFE_LOST) : joined ? CIB_LIFE_MEMBER : CIB_LIFE_COMING;
 	return 0;

@@ -89,7 +89,8 @@ static int add_node(struct cib_snapshot *snapshot, const xmlNode *pair, struct e
 	if (!nodes)
 		return error_set(err, ERROR_FAILED, "no memory for the nodes");
 	snapshot->nodes = nodes;
-	Holdfast__Node *node = (Holdfast__Node *)proto_from_json_text(&holdfast__node__descriptor, value ? value : "", &why);
+	Holdfast__Node *node =
+		(Holdfast__Node *)proto_from_json_text(&holdfast__node__descriptor, value ? value : "", &why);
 	if (!node) { // Pacemaker's own record of the node still shows it
 		log_error("the CIB's %s: %s", cib_xml_id(pair), why.message);
 		return 0;
@@ -100,7 +101,8 @@ static int add_node(struct cib_snapshot *snapshot, const xmlNode *pair, struct e
 
 static int read_nodes(struct cib_snapshot *snapshot, const xmlNode *set, struct error *err)
 {
-	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair; pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
+	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair;
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR))
 		if (add_node(snapshot, pair, err) < 0)
 			return -1;
 	return 0;
@@ -122,10 +124,13 @@ static void read_cluster(struct cib_snapshot *snapshot, const xmlNode *set)
 
 static int read_definitions(struct cib_snapshot *snapshot, xmlNode *root, struct error *err)
 {
-	xmlNode *sets = cib_xml_at(root, (const char *const[]){ XML_CIB_TAG_CONFIGURATION, XML_CIB_TAG_CRMCONFIG, NULL });
-	xmlNode *constraints = cib_xml_at(root, (const char *const[]){ XML_CIB_TAG_CONFIGURATION, XML_CIB_TAG_CONSTRAINTS, NULL });
+	xmlNode *sets = cib_xml_at(
+		root, (const char *const[]){ XML_CIB_TAG_CONFIGURATION, XML_CIB_TAG_CRMCONFIG, NULL });
+	xmlNode *constraints = cib_xml_at(
+		root, (const char *const[]){ XML_CIB_TAG_CONFIGURATION, XML_CIB_TAG_CONSTRAINTS, NULL });
 
-	for (xmlNode *set = cib_xml_first(sets, XML_CIB_TAG_PROPSET); set; set = cib_xml_next(set, XML_CIB_TAG_PROPSET)) {
+	for (xmlNode *set = cib_xml_first(sets, XML_CIB_TAG_PROPSET); set;
+		set = cib_xml_next(set, XML_CIB_TAG_PROPSET)) {
 		const char *id = cib_xml_id(set);
 		if (!strncmp(id, CIB_GROUP_SET, strlen(CIB_GROUP_SET)) && add_group(snapshot, set, err) < 0)
 			return -1;
@@ -135,7 +140,7 @@ static int read_definitions(struct cib_snapshot *snapshot, xmlNode *root, struct
 			read_cluster(snapshot, set);
 	}
 	for (xmlNode *location = cib_xml_first(constraints, XML_CONS_TAG_RSC_LOCATION); location;
-	     location = cib_xml_next(location, XML_CONS_TAG_RSC_LOCATION))
+		location = cib_xml_next(location, XML_CONS_TAG_RSC_LOCATION))
 		read_constraint(snapshot, location);
 	return 0;
 }

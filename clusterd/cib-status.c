@@ -17,14 +17,15 @@
 
 static char *describe(const xmlNode *op)
 {
-	const char *task = crm_element_value(op, XML_LRM_ATTR_TASK), *node = crm_element_value(op, XML_ATTR_UNAME);
+	const char *task = crm_element_value(op, XML_LRM_ATTR_TASK),
+		   *node = crm_element_value(op, XML_ATTR_UNAME);
 	const char *reason = crm_element_value(op, XML_LRM_ATTR_EXIT_REASON);
 	char *text = NULL;
 	int rc = 0;
 
 	crm_element_value_int(op, XML_LRM_ATTR_RC, &rc);
 	if (asprintf(&text, "%s on %s failed: %s", task ? task : "an action", node ? node : "a node",
-		     reason && reason[0] ? reason : services_ocf_exitcode_str(rc)) < 0)
+		    reason && reason[0] ? reason : services_ocf_exitcode_str(rc)) < 0)
 		return NULL;
 	return text;
 }
@@ -68,7 +69,8 @@ static void fill_group(struct cib_group *group, const pe_working_set_t *set)
 	group->pending = resource->pending_task || resource->partial_migration_target;
 	if (!group->failure)
 		group->failure = last_failure(set, resource->id);
-	group->failed |= group->blocked || (group->wanted_started && !count && !group->pending && group->failure);
+	group->failed |=
+		group->blocked || (group->wanted_started && !count && !group->pending && group->failure);
 }
 
 // ---- nodes
@@ -118,7 +120,8 @@ static int fill_nodes(struct cib_snapshot *snapshot, const pe_working_set_t *set
 
 static const char *device_option(const pe_resource_t *device, const char *name)
 {
-	for (xmlNode *set = cib_xml_first(device->xml, XML_TAG_ATTR_SETS); set; set = cib_xml_next(set, XML_TAG_ATTR_SETS)) {
+	for (xmlNode *set = cib_xml_first(device->xml, XML_TAG_ATTR_SETS); set;
+		set = cib_xml_next(set, XML_TAG_ATTR_SETS)) {
 		const char *value = cib_xml_value(set, name);
 		if (value)
 			return value;
@@ -133,7 +136,8 @@ static bool list_has(const char *list, const char *name, char end)
 
 	for (const char *word = list; word && *word; word += strcspn(word, " \t,;")) {
 		word += strspn(word, " \t,;");
-		if (!strncmp(word, name, length) && (word[length] == end || (!end && strchr(" \t,;", word[length]))))
+		if (!strncmp(word, name, length) &&
+			(word[length] == end || (!end && strchr(" \t,;", word[length]))))
 			return true;
 	}
 	return false;
@@ -141,11 +145,13 @@ static bool list_has(const char *list, const char *name, char end)
 
 static bool can_fence(const pe_resource_t *device, const char *node)
 {
-	const char *list = device_option(device, "pcmk_host_list"), *map = device_option(device, "pcmk_host_map");
+	const char *list = device_option(device, "pcmk_host_list"),
+		   *map = device_option(device, "pcmk_host_map");
 
 	if (list || map)
 		return list_has(list, node, '\0') || list_has(map, node, ':');
-	return !strncmp(device->id, CIB_FENCE, strlen(CIB_FENCE)) && !strcmp(device->id + strlen(CIB_FENCE), node);
+	return !strncmp(device->id, CIB_FENCE, strlen(CIB_FENCE)) &&
+		!strcmp(device->id + strlen(CIB_FENCE), node);
 }
 
 static bool is_fence_device(const pe_resource_t *resource)
@@ -165,7 +171,8 @@ static char *device_state(const pe_resource_t *device, const pe_working_set_t *s
 		return steal_ptr(failure);
 	if (!device->running_on)
 		return strdup(wanted_started(device) ? "not monitored yet" : "disabled");
-	length = asprintf(&state, "monitored on %s", ((const pe_node_t *)device->running_on->data)->details->uname);
+	length = asprintf(
+		&state, "monitored on %s", ((const pe_node_t *)device->running_on->data)->details->uname);
 	return length < 0 ? NULL : state;
 }
 
@@ -178,10 +185,10 @@ static void add_options(Holdfast__FenceDevice *message, const pe_resource_t *dev
 		count++;
 	message->options = calloc(count + 1, sizeof(char *));
 	for (xmlNode *pair = cib_xml_first(set, XML_CIB_TAG_NVPAIR); pair && message->options;
-	     pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
+		pair = cib_xml_next(pair, XML_CIB_TAG_NVPAIR)) {
 		char *option = NULL;
 		if (asprintf(&option, "%s=%s", crm_element_value(pair, XML_NVPAIR_ATTR_NAME),
-			     crm_element_value(pair, XML_NVPAIR_ATTR_VALUE)) >= 0)
+			    crm_element_value(pair, XML_NVPAIR_ATTR_VALUE)) >= 0)
 			message->options[message->n_options++] = option;
 	}
 }
@@ -202,7 +209,8 @@ static int add_device(struct cib_snapshot *snapshot, const pe_resource_t *device
 	message->state = device_state(device, set);
 	add_options(message, device);
 	devices[snapshot->fence_device_count++] = message;
-	const char *node = !strncmp(device->id, CIB_FENCE, strlen(CIB_FENCE)) ? device->id + strlen(CIB_FENCE) : "";
+	const char *node =
+		!strncmp(device->id, CIB_FENCE, strlen(CIB_FENCE)) ? device->id + strlen(CIB_FENCE) : "";
 	for (size_t i = 0; i < snapshot->node_count; i++) {
 		struct cib_node *known = &snapshot->nodes[i];
 		if (!can_fence(device, known->node->name))
@@ -243,8 +251,9 @@ int cib_status_fill(struct cib_snapshot *snapshot, xmlNode *cib, struct error *e
 	}
 	set->flags |= pe_flag_no_counts | pe_flag_no_compat;
 	set->input = cib; // the working set owns it now
-	int status = cluster_status(set) ? fill(snapshot, set, err) :
-					   error_set(err, ERROR_FAILED, "Pacemaker's status cannot be read from the CIB");
+	int status = cluster_status(set)
+		? fill(snapshot, set, err)
+		: error_set(err, ERROR_FAILED, "Pacemaker's status cannot be read from the CIB");
 	pe_free_working_set(set);
 	return status;
 }

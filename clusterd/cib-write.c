@@ -44,7 +44,8 @@ static int change(struct cib *cib, const char *what, fill_fn *fill, void *data, 
 }
 
 // 1 with *xml, 0 if nothing matches, -1.
-static int find(struct cib *cib, const char *format, const char *name, int options, xmlNode **xml, struct error *err)
+static int find(
+	struct cib *cib, const char *format, const char *name, int options, xmlNode **xml, struct error *err)
 {
 	char xpath[CIB_XPATH_BYTES];
 	struct error why = ERROR_INIT;
@@ -73,7 +74,7 @@ static int must_exist(struct cib *cib, const char *group, struct error *err)
 // What Pacemaker must do for Holdfast to be safe, and what keeps it quick. Administrators see and may change them.
 static const char *const options[][2] = {
 	{ "no-quorum-policy", "suicide" }, // a node whose I/O is frozen cannot clean up in any other way
-	{ "stonith-enabled", "true" },	   // and without a device nothing is started
+	{ "stonith-enabled", "true" }, // and without a device nothing is started
 	{ "startup-fencing", "true" },
 	{ "concurrent-fencing", "true" },
 	{ "dc-deadtime", "5s" },
@@ -89,7 +90,8 @@ struct options {
 static int fill_options(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)
 {
 	const struct options *wish = data;
-	json_t *json = json_pack("{s:s, s:s}", "name", wish->cluster_name, "witness", wish->witness ? wish->witness : "");
+	json_t *json = json_pack(
+		"{s:s, s:s}", "name", wish->cluster_name, "witness", wish->witness ? wish->witness : "");
 	cleanup_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	json_decref(json);
@@ -148,7 +150,8 @@ int cib_set_target_role(struct cib *cib, const char *group, bool started, struct
 
 	if (name_check("group", group, err) < 0)
 		return -1;
-	return change(cib, started ? "cannot start the group" : "cannot stop the group", fill_role, &wish, err);
+	return change(
+		cib, started ? "cannot start the group" : "cannot stop the group", fill_role, &wish, err);
 }
 
 // The record is the arbiter between two nodes that both want to go on: the first one stands until it is cleared by name.
@@ -162,8 +165,9 @@ static int fill_current(struct cib *cib, uint64_t epoch, xmlNode *fragment, void
 		return -1;
 	const char *other = recorded ? cib_xml_only(record) : NULL;
 	if (recorded && (!other || strcmp(other, wish->node)))
-		return error_set(err, ERROR_UNSAFE, "only %s has current data of group %s: the record is cleared after a resync",
-				 other ? other : "another node", wish->group);
+		return error_set(err, ERROR_UNSAFE,
+			"only %s has current data of group %s: the record is cleared after a resync",
+			other ? other : "another node", wish->group);
 	int moving = find(cib, MOVE_XPATH, wish->group, 0, &move, err);
 	if (moving < 0)
 		return -1;
@@ -179,7 +183,8 @@ static int remove_constraint(struct cib *cib, const char *prefix, const char *gr
 {
 	char xpath[CIB_XPATH_BYTES];
 
-	snprintf(xpath, sizeof(xpath), "/cib/configuration/constraints/rsc_location[@id='%s%s']", prefix, group);
+	snprintf(xpath, sizeof(xpath), "/cib/configuration/constraints/rsc_location[@id='%s%s']", prefix,
+		group);
 	return cib_remove(cib, xpath, err);
 }
 
@@ -202,12 +207,17 @@ int cib_clear_current(struct cib *cib, const char *group, uint64_t epoch, struct
 	if (name_check("group", group, err) < 0)
 		return -1;
 	snprintf(xpath, sizeof(xpath),
-		 "/cib[@admin_epoch='%llu' and @epoch='%llu']/configuration/constraints/rsc_location[@id='" CIB_CURRENT "%s']",
-		 (unsigned long long)(epoch >> CIB_EPOCH_BITS), (unsigned long long)(epoch & ((1ULL << CIB_EPOCH_BITS) - 1)), group);
+		"/cib[@admin_epoch='%llu' and "
+		"@epoch='%llu']/configuration/constraints/rsc_location[@id='" CIB_CURRENT "%s']",
+		(unsigned long long)(epoch >> CIB_EPOCH_BITS),
+		(unsigned long long)(epoch & ((1ULL << CIB_EPOCH_BITS) - 1)), group);
 	if (cib_remove(cib, xpath, err) < 0)
 		return -1;
 	int left = find(cib, CURRENT_XPATH, group, cib_no_children, &record, err);
-	return left > 0 ? error_set(err, ERROR_BUSY, "the CIB changed meanwhile: look again before the record of %s is cleared", group) : left;
+	return left > 0
+		? error_set(err, ERROR_BUSY,
+			  "the CIB changed meanwhile: look again before the record of %s is cleared", group)
+		: left;
 }
 
 static int fill_move(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)
@@ -220,8 +230,9 @@ static int fill_move(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *d
 		return -1;
 	const char *only = recorded ? cib_xml_only(record) : NULL;
 	if (recorded && (!only || strcmp(only, wish->node)))
-		return error_set(err, ERROR_UNSAFE, "only %s has current data of group %s: wait until its other replica is in sync",
-				 only ? only : "another node", wish->group);
+		return error_set(err, ERROR_UNSAFE,
+			"only %s has current data of group %s: wait until its other replica is in sync",
+			only ? only : "another node", wish->group);
 	cib_xml_add_only(fragment, CIB_MOVE, wish->group, wish->node);
 	return 0;
 }
@@ -243,12 +254,17 @@ static int check_device(const Holdfast__FenceDevice *device, struct error *err)
 {
 	if (name_check("node", device->node, err) < 0)
 		return -1;
-	if (!device->agent[0] || device->agent[strspn(device->agent, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
-		return error_set(err, ERROR_USAGE, "\"%s\" is no fence agent: name one as fence_ipmilan", device->agent);
+	if (!device->agent[0] ||
+		device->agent[strspn(
+			device->agent, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
+		return error_set(err, ERROR_USAGE, "\"%s\" is no fence agent: name one as fence_ipmilan",
+			device->agent);
 	for (size_t i = 0; i < device->n_options; i++) {
-		size_t name = strspn(device->options[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+		size_t name = strspn(device->options[i],
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 		if (!name || device->options[i][name] != '=')
-			return error_set(err, ERROR_USAGE, "option %zu of the fence device is not NAME=VALUE", i + 1);
+			return error_set(
+				err, ERROR_USAGE, "option %zu of the fence device is not NAME=VALUE", i + 1);
 	}
 	return 0;
 }
@@ -278,13 +294,14 @@ int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err
 
 	if (name_check("node", node, err) < 0)
 		return -1;
-	int found = find(cib, "/cib/configuration/resources/primitive[@id='" CIB_FENCE "%s']", node, cib_no_children, &device, err);
+	int found = find(cib, "/cib/configuration/resources/primitive[@id='" CIB_FENCE "%s']", node,
+		cib_no_children, &device, err);
 	if (found <= 0)
 		return found < 0 ? -1 : error_set(err, ERROR_NOT_FOUND, "node %s has no fence device", node);
 	snprintf(xpath, sizeof(xpath),
-		 "/cib/configuration/resources/primitive[@id='" CIB_FENCE "%s'] | "
-		 "/cib/configuration/constraints/rsc_location[@id='" CIB_FENCE_AWAY "%s']",
-		 node, node);
+		"/cib/configuration/resources/primitive[@id='" CIB_FENCE "%s'] | "
+		"/cib/configuration/constraints/rsc_location[@id='" CIB_FENCE_AWAY "%s']",
+		node, node);
 	return cib_remove(cib, xpath, err);
 }
 
@@ -292,10 +309,12 @@ int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err
 
 int cib_cleanup(struct cib *cib, const char *group, const char *node, struct error *err)
 {
-	const char *argv[] = { "crm_resource", "--cleanup", "--resource", group, node ? "--node" : NULL, node, NULL };
+	const char *argv[] = { "crm_resource", "--cleanup", "--resource", group, node ? "--node" : NULL, node,
+		NULL };
 
 	if (name_check("group", group, err) < 0 || (node && name_check("node", node, err) < 0))
 		return -1;
 	// the controller's and the attribute manager's protocols are no installed interface of Pacemaker; its tool is
-	return task_self() ? spawn_run(argv, cib->timeout_ms, NULL, err) : spawn_run_blocking(argv, cib->timeout_ms, NULL, err);
+	return task_self() ? spawn_run(argv, cib->timeout_ms, NULL, err)
+			   : spawn_run_blocking(argv, cib->timeout_ms, NULL, err);
 }

@@ -66,7 +66,8 @@ void cib_xml_set_value(xmlNode *configuration, const char *set, const char *name
 	}
 }
 
-static void set_message(xmlNode *configuration, const char *set, const char *prefix, const char *object, const ProtobufCMessage *message)
+static void set_message(xmlNode *configuration, const char *set, const char *prefix, const char *object,
+	const ProtobufCMessage *message)
 {
 	cleanup_free char *json = proto_to_json_text(message);
 	char name[ID_BYTES];
@@ -80,7 +81,8 @@ static void set_message(xmlNode *configuration, const char *set, const char *pre
 static const char *const primitive_meta[][2] = {
 	{ "allow-migrate", "true" },
 	{ "resource-stickiness", "INFINITY" }, // a move is an order, never the scheduler's idea
-	{ "migration-threshold", "1" },	       // restarts in place were hypervisord's: what comes here goes to another node
+	{ "migration-threshold",
+		"1" }, // restarts in place were hypervisord's: what comes here goes to another node
 	{ "failure-timeout", "6h" },
 };
 
@@ -97,7 +99,8 @@ static const struct {
 
 static xmlNode *group_meta(xmlNode *configuration, const char *group)
 {
-	xmlNode *primitive = section(section(configuration, XML_CIB_TAG_RESOURCES, NULL), XML_CIB_TAG_RESOURCE, group);
+	xmlNode *primitive =
+		section(section(configuration, XML_CIB_TAG_RESOURCES, NULL), XML_CIB_TAG_RESOURCE, group);
 	char id[ID_BYTES];
 
 	snprintf(id, sizeof(id), CIB_META "%s", group);
@@ -145,7 +148,8 @@ void cib_xml_add_owner(xmlNode *configuration, const char *group, const char *no
 	char id[ID_BYTES];
 
 	snprintf(id, sizeof(id), CIB_POSSIBLE "%s.%s", group, node);
-	xmlNode *location = element(section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, id);
+	xmlNode *location =
+		element(section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, id);
 	crm_xml_add(location, XML_LOC_ATTR_SOURCE, group);
 	crm_xml_add(location, XML_CIB_TAG_NODE, node);
 	crm_xml_add(location, XML_RULE_ATTR_SCORE, score);
@@ -174,7 +178,8 @@ void cib_xml_add_group(xmlNode *configuration, const Holdfast__GroupSpec *spec, 
 	cleanup_free char *json = proto_to_json_text(&group->base);
 	char id[ID_BYTES + 16];
 	snprintf(id, sizeof(id), "%s.definition", set);
-	nvpair(section(section(configuration, XML_CIB_TAG_CRMCONFIG, NULL), XML_CIB_TAG_PROPSET, set), id, set, json);
+	nvpair(section(section(configuration, XML_CIB_TAG_CRMCONFIG, NULL), XML_CIB_TAG_PROPSET, set), id,
+		set, json);
 	for (size_t i = 0; i < spec->n_vms; i++)
 		set_message(configuration, set, CIB_VM, spec->vms[i]->name, &spec->vms[i]->base);
 	for (size_t i = 0; i < group->n_possible; i++) {
@@ -188,7 +193,8 @@ void cib_xml_add_only(xmlNode *configuration, const char *prefix, const char *gr
 	char id[ID_BYTES], part[ID_BYTES + 16];
 
 	snprintf(id, sizeof(id), "%s%s", prefix, group);
-	xmlNode *location = element(section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, id);
+	xmlNode *location =
+		element(section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, id);
 	crm_xml_add(location, XML_LOC_ATTR_SOURCE, group);
 	snprintf(part, sizeof(part), "%s.rule", id);
 	xmlNode *rule = element(location, XML_TAG_RULE, part);
@@ -221,7 +227,8 @@ void cib_xml_add_fence(xmlNode *configuration, const Holdfast__FenceDevice *devi
 	char id[ID_BYTES], part[ID_BYTES + 16];
 
 	snprintf(id, sizeof(id), CIB_FENCE "%s", device->node);
-	xmlNode *primitive = element(section(configuration, XML_CIB_TAG_RESOURCES, NULL), XML_CIB_TAG_RESOURCE, id);
+	xmlNode *primitive =
+		element(section(configuration, XML_CIB_TAG_RESOURCES, NULL), XML_CIB_TAG_RESOURCE, id);
 	crm_xml_add(primitive, XML_AGENT_ATTR_CLASS, "stonith");
 	crm_xml_add(primitive, XML_ATTR_TYPE, device->agent);
 	snprintf(part, sizeof(part), "%s.options", id);
@@ -233,7 +240,8 @@ void cib_xml_add_fence(xmlNode *configuration, const Holdfast__FenceDevice *devi
 	crm_xml_add(op, XML_ATTR_TIMEOUT, "30s");
 	// a node's own device is watched from another node: where it is monitored says nothing about itself
 	snprintf(part, sizeof(part), CIB_FENCE_AWAY "%s", device->node);
-	xmlNode *away = element(section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, part);
+	xmlNode *away = element(
+		section(configuration, XML_CIB_TAG_CONSTRAINTS, NULL), XML_CONS_TAG_RSC_LOCATION, part);
 	crm_xml_add(away, XML_LOC_ATTR_SOURCE, id);
 	crm_xml_add(away, XML_CIB_TAG_NODE, device->node);
 	crm_xml_add(away, XML_RULE_ATTR_SCORE, "-INFINITY");

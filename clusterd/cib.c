@@ -13,7 +13,7 @@
 
 #define XPATH_OF_CIB "/cib"
 
-static struct cib *watched;	// whom libcib's notifications are for: they carry no data of ours
+static struct cib *watched; // whom libcib's notifications are for: they carry no data of ours
 
 // ---- life
 
@@ -24,17 +24,20 @@ static int set_rc(struct error *err, int rc, const char *what)
 	case ECOMM:
 	case EPIPE:
 	case ECONNREFUSED:
-		return error_set(err, ERROR_UNREACHABLE, "%s: Pacemaker does not answer on this node: is it running?", what);
+		return error_set(err, ERROR_UNREACHABLE,
+			"%s: Pacemaker does not answer on this node: is it running?", what);
 	case ETIME:
 	case ETIMEDOUT:
 		return error_set(err, ERROR_TIMEOUT, "%s: Pacemaker did not answer in time", what);
 	case EACCES:
 	case EPERM:
-		return error_set(err, ERROR_DENIED, "%s: Pacemaker does not allow it: root or a member of haclient may", what);
+		return error_set(err, ERROR_DENIED,
+			"%s: Pacemaker does not allow it: root or a member of haclient may", what);
 	case ENXIO:
 		return error_set(err, ERROR_NOT_FOUND, "%s: there is no such thing in the CIB", what);
 	case pcmk_err_schema_validation:
-		return error_set(err, ERROR_FAILED, "%s: it would make the CIB invalid (an id that is in use, or a bad value)", what);
+		return error_set(err, ERROR_FAILED,
+			"%s: it would make the CIB invalid (an id that is in use, or a bad value)", what);
 	default:
 		return error_set(err, ERROR_FAILED, "%s: %s", what, pcmk_strerror(rc));
 	}
@@ -172,7 +175,8 @@ static int perform(struct cib *cib, const struct cib_call *call, int options, xm
 	return -EINVAL;
 }
 
-static int perform_in_task(struct cib *cib, const struct cib_call *call, xmlNode **output, int *rc, struct error *err)
+static int perform_in_task(
+	struct cib *cib, const struct cib_call *call, xmlNode **output, int *rc, struct error *err)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
 
@@ -181,7 +185,8 @@ static int perform_in_task(struct cib *cib, const struct cib_call *call, xmlNode
 	reply->holders = 2;
 	reply->wanted = output != NULL;
 	int id = perform(cib, call, 0, NULL);
-	cib->api->cmds->register_callback_full(cib->api, id, cib->api->call_timeout, FALSE, reply, "cib_do", on_reply, on_reply_end);
+	cib->api->cmds->register_callback_full(
+		cib->api, id, cib->api->call_timeout, FALSE, reply, "cib_do", on_reply, on_reply_end);
 	// libcib has the deadline; ours is only behind it
 	int waited = task_wait(&reply->done, cib->timeout_ms + 2000, "Pacemaker's CIB", err);
 	*rc = reply->rc;
@@ -194,7 +199,8 @@ static int perform_in_task(struct cib *cib, const struct cib_call *call, xmlNode
 
 int cib_do(struct cib *cib, const struct cib_call *call, xmlNode **output, struct error *err)
 {
-	static const char *const what[] = { "cannot read the CIB", "cannot change the CIB", "cannot change the CIB", "cannot change the CIB" };
+	static const char *const what[] = { "cannot read the CIB", "cannot change the CIB",
+		"cannot change the CIB", "cannot change the CIB" };
 	int rc = pcmk_ok;
 
 	if (output)
@@ -246,7 +252,8 @@ int cib_modify_at(struct cib *cib, uint64_t epoch, xmlNode *fragment, struct err
 	struct cib_call call = { .verb = CIB_VERB_MODIFY, .xpath = xpath, .input = fragment };
 
 	snprintf(xpath, sizeof(xpath), XPATH_OF_CIB "[@admin_epoch='%llu' and @epoch='%llu']/configuration",
-		(unsigned long long)(epoch >> CIB_EPOCH_BITS), (unsigned long long)(epoch & ((1ULL << CIB_EPOCH_BITS) - 1)));
+		(unsigned long long)(epoch >> CIB_EPOCH_BITS),
+		(unsigned long long)(epoch & ((1ULL << CIB_EPOCH_BITS) - 1)));
 	return cib_do(cib, &call, NULL, err);
 }
 

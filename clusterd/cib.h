@@ -15,8 +15,8 @@
 
 struct cib;
 
-// LOOP NULL: blocking use. CLIENT is the name Pacemaker logs. One connection per process (libcib keeps its callbacks globally). After `lost`, and after
-// any ERROR_UNREACHABLE, close it and open it again.
+// LOOP NULL: blocking use. CLIENT is the name Pacemaker logs. One connection per process (libcib keeps its callbacks globally).
+// After `lost`, and after any ERROR_UNREACHABLE, close it and open it again.
 struct cib *cib_open(struct loop *loop, const char *client, unsigned timeout_ms, struct error *err) MUST_CHECK;
 void cib_close(struct cib *cib);
 typedef void cib_changed_cb(void *data);	// something changed (coalesced); read a snapshot to see what

@@ -17,15 +17,17 @@
 
 enum outcome { AGAIN, DONE };
 
-static enum outcome clear(const struct handler *handler, struct cib *cib, const Holdfast__GroupSpec *spec, const char *current,
-			  struct error *err)
+static enum outcome clear(const struct handler *handler, struct cib *cib, const Holdfast__GroupSpec *spec,
+	const char *current, struct error *err)
 {
 	struct drbd_state state;
 
 	if (!current)
 		return DONE;
 	if (!strcmp(current, handler->node)) {
-		handler_say(handler, LOG_WARNING, "was resynced from the peer, but the record says that only this node has current data: left as it is");
+		handler_say(handler, LOG_WARNING,
+			"was resynced from the peer, but the record says that only this node has current "
+			"data: left as it is");
 		return DONE;
 	}
 	if (drbd_state_read(spec->group, &state, err) < 0 || !state.known)
@@ -35,7 +37,9 @@ static enum outcome clear(const struct handler *handler, struct cib *cib, const 
 	// the state was looked at after the CIB: a record of a new loss would have changed the epoch
 	if (cib_clear_current(cib, handler->group, spec->epoch, err) < 0)
 		return AGAIN;
-	handler_say(handler, LOG_NOTICE, "all volumes are up to date again: the record that only %s has current data is cleared", current);
+	handler_say(handler, LOG_NOTICE,
+		"all volumes are up to date again: the record that only %s has current data is cleared",
+		current);
 	return DONE;
 }
 
@@ -51,7 +55,7 @@ static enum outcome attempt(const struct handler *handler, struct error *err)
 	if (!cib)
 		return AGAIN;
 	if (cib_read_life(cib, handler->node, &life, err) == 0 && life == CIB_LIFE_MEMBER &&
-	    cib_read_group(cib, handler->group, &spec, &current, err) == 0)
+		cib_read_group(cib, handler->group, &spec, &current, err) == 0)
 		outcome = clear(handler, cib, spec, current, err);
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	cib_close(cib);
@@ -75,7 +79,8 @@ int main(void)
 			return 0;
 		if (handler_now_ms() >= deadline)
 			break;
-		poll(NULL, 0, LOOK_AGAIN_MS); // the cluster's coming up gives no event to a program outside of it
+		poll(NULL, 0,
+			LOOK_AGAIN_MS); // the cluster's coming up gives no event to a program outside of it
 	}
 	handler_say(&handler, LOG_ERR, "could not clear the record of who has current data: %s", err.message);
 	return 1;

@@ -13,6 +13,7 @@ int main(void)
 	const char *volume = getenv("DRBD_VOLUME");
 
 	if (handler_init(&handler, "drbd-before-resync-target", &err) == 0)
-		handler_say(&handler, LOG_NOTICE, "volume %s is about to be brought up to date from the peer", volume ? volume : "?");
+		handler_say(&handler, LOG_NOTICE, "volume %s is about to be brought up to date from the peer",
+			volume ? volume : "?");
 	return 0;
 }

@@ -18,9 +18,9 @@ static bool find_line(const char *text, unsigned minor, struct line *line)
 {
 	while (text && *text) {
 		unsigned found;
-		if (sscanf(text, " %u: cs:%31s ro:%31[^/ ]/%31s ds:%31[^/ ]/%31s", &found, line->connection, line->role, line->peer_role,
-			   line->disk, line->peer_disk) == 6 &&
-		    found == minor)
+		if (sscanf(text, " %u: cs:%31s ro:%31[^/ ]/%31s ds:%31[^/ ]/%31s", &found, line->connection,
+			    line->role, line->peer_role, line->disk, line->peer_disk) == 6 &&
+			found == minor)
 			return true;
 		text = strchr(text, '\n');
 		text = text ? text + 1 : NULL;
@@ -31,9 +31,9 @@ static bool find_line(const char *text, unsigned minor, struct line *line)
 // The states in which the peer has been heard and has told its state.
 static bool is_connected(const char *connection)
 {
-	static const char *const states[] = { "Connected",  "StartingSyncS", "StartingSyncT", "WFBitMapS",   "WFBitMapT", "WFSyncUUID",
-					      "SyncSource", "SyncTarget",    "VerifyS",	      "VerifyT",     "PausedSyncS",
-					      "PausedSyncT", "Ahead",	     "Behind" };
+	static const char *const states[] = { "Connected", "StartingSyncS", "StartingSyncT", "WFBitMapS",
+		"WFBitMapT", "WFSyncUUID", "SyncSource", "SyncTarget", "VerifyS", "VerifyT", "PausedSyncS",
+		"PausedSyncT", "Ahead", "Behind" };
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (!strcmp(connection, states[i]))
@@ -43,7 +43,9 @@ static bool is_connected(const char *connection)
 
 void drbd_state_parse(const char *text, const Holdfast__Group *group, struct drbd_state *state)
 {
-	*state = (struct drbd_state){ .known = group->n_volumes > 0, .connected = true, .current = true, .peer_current = true };
+	*state = (struct drbd_state){
+		.known = group->n_volumes > 0, .connected = true, .current = true, .peer_current = true
+	};
 	for (size_t i = 0; i < group->n_volumes; i++) {
 		struct line line;
 		if (!find_line(text, group->volumes[i]->minor, &line)) {

@@ -8,7 +8,8 @@ enum verdict fence_decide(const struct sight *sight)
 {
 	if (sight->connected)
 		return VERDICT_MOOT;
-	if (!sight->clustered || !sight->quorate) // without quorum the CIB here may be an old one, and a record in it a lie
+	if (!sight->clustered ||
+		!sight->quorate) // without quorum the CIB here may be an old one, and a record in it a lie
 		return VERDICT_WAIT;
 	if (sight->record == RECORD_OTHERS) // the peer went on alone before us
 		return VERDICT_REFUSE;

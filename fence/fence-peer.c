@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// DRBD calls this when a Primary has lost its peer (all I/O is frozen until the answer) and when a node without its peer is to be promoted. It
-// looks, decides (fence-decide.c) and acts until there is an answer. DRBD asks once: after a bad answer to a Primary only the peer's return would
-// thaw it, and drbdadm ends handlers after 600 s. So shortly before that a Primary's handler goes on by itself, and its answer is `drbdsetup resume-io`.
+// DRBD calls this when a Primary has lost its peer (all I/O is frozen until the answer) and when a node without its peer is to be
+// promoted. It looks, decides (fence-decide.c) and acts until there is an answer. DRBD asks once: after a bad answer to a Primary only the
+// peer's return would thaw it, and drbdadm ends handlers after 600 s. So shortly before that a Primary's handler goes on by itself, and its
+// answer is `drbdsetup resume-io`.
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,9 +33,9 @@ struct fencing {
 	Holdfast__Node *peer;
 	int64_t begin_ms, settled_ms;
 	time_t since;
-	bool recorded, alone;		// alone: DRBD has had its (bad) answer
+	bool recorded, alone; // alone: DRBD has had its (bad) answer
 	struct proof proof;
-	struct error why;		// of the last look
+	struct error why; // of the last look
 	char said[600];
 };
 
@@ -75,7 +76,7 @@ static int read_cluster(struct fencing *fencing, struct cib *cib, struct sight *
 	holdfast__group_spec__free_unpacked(steal_ptr(fencing->spec), NULL);
 	holdfast__node__free_unpacked(steal_ptr(fencing->peer), NULL);
 	if (cib_read_group(cib, fencing->handler.group, &fencing->spec, &current, &fencing->why) < 0 ||
-	    cib_read_node(cib, peer_name(fencing), &fencing->peer, &fencing->why) < 0)
+		cib_read_node(cib, peer_name(fencing), &fencing->peer, &fencing->why) < 0)
 		return -1;
 	if (current)
 		sight->record = strcmp(current, fencing->handler.node) ? RECORD_OTHERS : RECORD_OURS;
@@ -127,7 +128,8 @@ static struct sight look(struct fencing *fencing)
 	cib_close(cib);
 	sight.settled = handler_now_ms() >= fencing->settled_ms;
 	if (sight.clustered && !sight.peer_member)
-		sight.proof = proof_check(fencing->peer->name, fencing->since, &fencing->proof, &fencing->why) > 0;
+		sight.proof =
+			proof_check(fencing->peer->name, fencing->since, &fencing->proof, &fencing->why) > 0;
 	return sight;
 }
 
@@ -139,10 +141,12 @@ static void record(struct fencing *fencing)
 
 	if (!cib)
 		return;
-	fencing->recorded = cib_set_current(cib, fencing->handler.group, fencing->handler.node, &fencing->why) == 0;
+	fencing->recorded =
+		cib_set_current(cib, fencing->handler.group, fencing->handler.node, &fencing->why) == 0;
 	cib_close(cib);
 	if (fencing->recorded)
-		handler_say(&fencing->handler, LOG_NOTICE, "recorded in the cluster: only %s has current data", fencing->handler.node);
+		handler_say(&fencing->handler, LOG_NOTICE,
+			"recorded in the cluster: only %s has current data", fencing->handler.node);
 }
 
 // Waiting is said once per reason.
@@ -151,10 +155,11 @@ static void say_waiting(struct fencing *fencing, const struct sight *sight)
 	char text[sizeof(fencing->said)];
 
 	snprintf(text, sizeof(text), "waiting: %s",
-		 fencing->why.code	? fencing->why.message :
-		 !sight->peer_member	? "the peer is lost and not proved to be gone (fencing, or `holdfast node confirm-down`)" :
-		 !sight->settled	? "until the membership shows whether the peer is lost" :
-					  "for the cluster");
+		fencing->why.code	      ? fencing->why.message
+			: !sight->peer_member ? "the peer is lost and not proved to be gone (fencing, or "
+						"`holdfast node confirm-down`)"
+			: !sight->settled     ? "until the membership shows whether the peer is lost"
+					      : "for the cluster");
 	if (strcmp(text, fencing->said)) {
 		handler_say(&fencing->handler, LOG_NOTICE, "%s", text);
 		memcpy(fencing->said, text, sizeof(text));
@@ -166,8 +171,9 @@ static void say_verdict(const struct fencing *fencing, enum verdict verdict)
 	const char *peer = fencing->peer ? fencing->peer->name : "?";
 
 	handler_say(&fencing->handler, LOG_NOTICE, "peer %s, after %lld ms: %s%s%s (exit %d)", peer,
-		    (long long)(handler_now_ms() - fencing->begin_ms), fence_verdict_text(verdict), verdict == VERDICT_FENCED ? ": " : "",
-		    verdict == VERDICT_FENCED ? fencing->proof.kind : "", fence_exit_code(verdict));
+		(long long)(handler_now_ms() - fencing->begin_ms), fence_verdict_text(verdict),
+		verdict == VERDICT_FENCED ? ": " : "", verdict == VERDICT_FENCED ? fencing->proof.kind : "",
+		fence_exit_code(verdict));
 }
 
 // The answer of a handler that DRBD does not wait for any more.
@@ -179,8 +185,10 @@ static void resume(const struct fencing *fencing)
 		struct error err = ERROR_INIT;
 		char minor[16];
 		snprintf(minor, sizeof(minor), "%u", group->volumes[i]->minor);
-		if (spawn_run_blocking((const char *const[]){ "drbdsetup", "resume-io", minor, NULL }, RESUME_MS, NULL, &err) < 0)
-			handler_say(&fencing->handler, LOG_ERR, "cannot thaw volume %s: %s", minor, err.message);
+		if (spawn_run_blocking((const char *const[]){ "drbdsetup", "resume-io", minor, NULL },
+			    RESUME_MS, NULL, &err) < 0)
+			handler_say(
+				&fencing->handler, LOG_ERR, "cannot thaw volume %s: %s", minor, err.message);
 		else
 			handler_say(&fencing->handler, LOG_NOTICE, "thawed volume %s", minor);
 	}
@@ -199,7 +207,8 @@ static enum verdict decide(struct fencing *fencing, bool *primary)
 			return verdict;
 		else
 			say_waiting(fencing, &sight);
-		if (!fencing->alone && handler_now_ms() - fencing->begin_ms >= (sight.primary ? PRIMARY_MS : PROMOTE_MS))
+		if (!fencing->alone &&
+			handler_now_ms() - fencing->begin_ms >= (sight.primary ? PRIMARY_MS : PROMOTE_MS))
 			return verdict;
 		if (verdict == VERDICT_RECORD && fencing->recorded)
 			continue;
@@ -213,7 +222,8 @@ static int go_on_alone(struct fencing *fencing)
 {
 	bool primary;
 
-	handler_say(&fencing->handler, LOG_WARNING, "I/O stays frozen; going on to wait, so that it is thawed when it may be");
+	handler_say(&fencing->handler, LOG_WARNING,
+		"I/O stays frozen; going on to wait, so that it is thawed when it may be");
 	if (handler_detach() != 1)
 		return fence_exit_code(VERDICT_WAIT);
 	fencing->alone = true;
@@ -233,8 +243,9 @@ int main(void)
 	if (handler_init(&fencing.handler, "drbd-fence-peer", &fencing.why) < 0)
 		return fence_exit_code(VERDICT_REFUSE);
 	fencing.settled_ms = fencing.begin_ms + members_detection_ms() + SETTLE_MARGIN_MS;
-	handler_say(&fencing.handler, LOG_NOTICE, "DRBD has no connection to the peer (%s) and asks whether to go on alone",
-		    getenv("DRBD_PEERS") ? getenv("DRBD_PEERS") : "?");
+	handler_say(&fencing.handler, LOG_NOTICE,
+		"DRBD has no connection to the peer (%s) and asks whether to go on alone",
+		getenv("DRBD_PEERS") ? getenv("DRBD_PEERS") : "?");
 	enum verdict verdict = decide(&fencing, &primary);
 	say_verdict(&fencing, verdict);
 	int code = fence_exit_code(verdict);

@@ -31,9 +31,11 @@ void handler_say(const struct handler *handler, int priority, const char *format
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &parts);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
-	int length = snprintf(line, sizeof(line), "%s.%03ldZ %s[%d] group=%s node=%s %s\n", when, now.tv_nsec / 1000000, handler->program,
-			      (int)getpid(), handler->group, handler->node, text);
-	if (handler->log >= 0 && write(handler->log, line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1) < 0)
+	int length = snprintf(line, sizeof(line), "%s.%03ldZ %s[%d] group=%s node=%s %s\n", when,
+		now.tv_nsec / 1000000, handler->program, (int)getpid(), handler->group, handler->node, text);
+	if (handler->log >= 0 &&
+		write(handler->log, line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1) <
+			0)
 		syslog(LOG_WARNING, "cannot write %s: %s", LOG_FILE, strerror(errno));
 }
 
@@ -62,7 +64,8 @@ int handler_init(struct handler *handler, const char *program, struct error *err
 	if (status == 0)
 		snprintf(handler->node, sizeof(handler->node), "%s", config.node);
 	config_done(&config);
-	if (status < 0 || name_check("group", handler->group, err) < 0 || name_check("node", handler->node, err) < 0) {
+	if (status < 0 || name_check("group", handler->group, err) < 0 ||
+		name_check("node", handler->node, err) < 0) {
 		handler_say(handler, LOG_ERR, "%s", err->message);
 		return -1;
 	}

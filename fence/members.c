@@ -14,7 +14,8 @@ struct members_watch {
 	struct members now;
 };
 
-static void on_quorum(quorum_handle_t handle, uint32_t quorate, struct quorum_ring_id ring, uint32_t count, const uint32_t *nodes)
+static void on_quorum(quorum_handle_t handle, uint32_t quorate, struct quorum_ring_id ring, uint32_t count,
+	const uint32_t *nodes)
 {
 	struct members_watch *watch = NULL;
 
@@ -36,12 +37,14 @@ struct members_watch *members_open(struct error *err)
 		error_set(err, ERROR_FAILED, "no memory for the membership");
 		return NULL;
 	}
-	if (quorum_model_initialize(&watch->handle, QUORUM_MODEL_V1, (quorum_model_data_t *)&model, &type, watch) != CS_OK) {
+	if (quorum_model_initialize(
+		    &watch->handle, QUORUM_MODEL_V1, (quorum_model_data_t *)&model, &type, watch) != CS_OK) {
 		free(watch);
 		error_set(err, ERROR_UNREACHABLE, "corosync does not answer on this node: is it running?");
 		return NULL;
 	}
-	if (quorum_fd_get(watch->handle, &watch->fd) != CS_OK || quorum_trackstart(watch->handle, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK) {
+	if (quorum_fd_get(watch->handle, &watch->fd) != CS_OK ||
+		quorum_trackstart(watch->handle, CS_TRACK_CURRENT | CS_TRACK_CHANGES) != CS_OK) {
 		error_set(err, ERROR_UNREACHABLE, "corosync does not tell its membership");
 		members_close(watch);
 		return NULL;
@@ -62,7 +65,8 @@ int members_read(struct members_watch *watch, struct members *members, struct er
 	int quorate = 0;
 
 	// the list comes with the notifications, quorum is asked for: it is never older than this call
-	if (quorum_dispatch(watch->handle, CS_DISPATCH_ALL) != CS_OK || quorum_getquorate(watch->handle, &quorate) != CS_OK)
+	if (quorum_dispatch(watch->handle, CS_DISPATCH_ALL) != CS_OK ||
+		quorum_getquorate(watch->handle, &quorate) != CS_OK)
 		return error_set(err, ERROR_UNREACHABLE, "corosync went away");
 	*members = watch->now;
 	members->quorate = quorate && watch->now.quorate;

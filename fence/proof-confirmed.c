@@ -10,7 +10,8 @@
 #include "common/config.h"
 #include "common/name.h"
 
-int proof_confirmed_in(const char *directory, const char *node, time_t since, struct proof *proof, struct error *err)
+int proof_confirmed_in(
+	const char *directory, const char *node, time_t since, struct proof *proof, struct error *err)
 {
 	char path[PATH_MAX];
 	struct stat status;

@@ -14,7 +14,8 @@
 
 static bool is_end_of_node(const stonith_history_t *entry, const char *node)
 {
-	return entry->state == st_done && entry->target && !strcmp(entry->target, node) && entry->action && strcmp(entry->action, "on");
+	return entry->state == st_done && entry->target && !strcmp(entry->target, node) && entry->action &&
+		strcmp(entry->action, "on");
 }
 
 // When and how the node was last fenced; 0 if the fencer does not know, which changes the words and not the proof.
@@ -58,7 +59,9 @@ static int check(const char *node, time_t since, struct proof *proof, struct err
 	if (life != CIB_LIFE_DOWN)
 		return 0;
 	proof->when = last_fenced(node, &by_human);
-	proof->kind = !proof->when ? "left the cluster in order" : by_human ? "confirmed by an administrator" : "fenced";
+	proof->kind = !proof->when ? "left the cluster in order"
+		: by_human	   ? "confirmed by an administrator"
+				   : "fenced";
 	return 1;
 }
 

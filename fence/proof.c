@@ -52,5 +52,6 @@ int proof_await(const char *node, time_t since, unsigned timeout_ms, struct proo
 			break;
 		poll(NULL, 0, left < LOOK_AGAIN_MS ? (int)left : LOOK_AGAIN_MS);
 	}
-	return error_set(err, ERROR_TIMEOUT, "there is no proof that node %s is gone%s%s", node, why.code ? ": " : "", why.message);
+	return error_set(err, ERROR_TIMEOUT, "there is no proof that node %s is gone%s%s", node,
+		why.code ? ": " : "", why.message);
 }

@@ -48,7 +48,8 @@ void agent_reason(const struct agent *agent, const char *format, ...) __attribut
 int64_t agent_now_ms(void);
 unsigned agent_left_ms(const struct agent *agent);	// until the deadline, 0 if it has passed
 // One request; LIMIT_MS or what is left, whichever is shorter.
-int agent_call(const struct agent *agent, Holdfast__Request *request, unsigned limit_ms, Holdfast__Reply **reply, struct error *err) MUST_CHECK;
+int agent_call(const struct agent *agent, Holdfast__Request *request, unsigned limit_ms, Holdfast__Reply **reply,
+	struct error *err) MUST_CHECK;
 // Whether hypervisord did not answer at all, as opposed to having answered with an error.
 bool agent_unanswered(const struct error *err);
 // Before hypervisord is asked again: it may be starting. False if the action has no time left.

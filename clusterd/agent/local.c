@@ -63,7 +63,8 @@ static size_t expected_guests(const struct agent *agent)
 // A guest that a move has released to its target, or is still receiving, does not run here.
 static bool runs_here(const struct rundir_guest *guest)
 {
-	return strcmp(guest->phase, "leaving") && strcmp(guest->phase, "incoming") && rundir_guest_alive(guest, NULL);
+	return strcmp(guest->phase, "leaving") && strcmp(guest->phase, "incoming") &&
+		rundir_guest_alive(guest, NULL);
 }
 
 enum agent_health agent_local_health(struct agent *agent, struct error *err)
@@ -73,11 +74,13 @@ enum agent_health agent_local_health(struct agent *agent, struct error *err)
 	uint64_t generation;
 	size_t running = 0, moving = 0;
 
-	if (rundir_wanted_get(&agent->run, agent->group, &wanted, &generation, err) < 0 || read_guests(agent, &guests, err) < 0)
+	if (rundir_wanted_get(&agent->run, agent->group, &wanted, &generation, err) < 0 ||
+		read_guests(agent, &guests, err) < 0)
 		return AGENT_UNKNOWN;
 	for (size_t i = 0; i < guests.count; i++) {
 		running += runs_here(&guests.list[i]);
-		moving += !strcmp(guests.list[i].phase, "leaving") || !strcmp(guests.list[i].phase, "incoming");
+		moving +=
+			!strcmp(guests.list[i].phase, "leaving") || !strcmp(guests.list[i].phase, "incoming");
 	}
 	if (running) // what runs must be known to run, whatever is wanted: Pacemaker stops it then
 		return AGENT_RUNNING;
@@ -98,10 +101,12 @@ static void end_hypervisord(const struct agent *agent)
 	if (fd < 0 || strlen(agent->socket) >= sizeof(address.sun_path))
 		return;
 	memcpy(address.sun_path, agent->socket, strlen(agent->socket));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    peer.pid <= 1 || peer.uid != geteuid())
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 1 ||
+		peer.uid != geteuid())
 		return;
-	fprintf(stderr, "holdfast: hypervisord (pid %d) hangs with group %s locked: ending it\n", (int)peer.pid, agent->group);
+	fprintf(stderr, "holdfast: hypervisord (pid %d) hangs with group %s locked: ending it\n",
+		(int)peer.pid, agent->group);
 	kill(peer.pid, SIGKILL);
 }
 
@@ -143,7 +148,8 @@ static int end_guests(const struct agent *agent, const struct guests *guests, in
 	for (size_t i = 0; i < guests->count; i++) {
 		int64_t left = quit_by - agent_now_ms();
 		struct error why = ERROR_INIT;
-		if (pidfds[i] >= 0 && left > 0 && agent_quit_guest(&agent->run, guests->list[i].vm, (unsigned)left, &why) < 0)
+		if (pidfds[i] >= 0 && left > 0 &&
+			agent_quit_guest(&agent->run, guests->list[i].vm, (unsigned)left, &why) < 0)
 			fprintf(stderr, "holdfast: vm=%s %s\n", guests->list[i].vm, why.message);
 	}
 	for (size_t i = 0; i < guests->count; i++)
@@ -152,8 +158,9 @@ static int end_guests(const struct agent *agent, const struct guests *guests, in
 	int64_t dead_by = earlier(agent_now_ms() + DEAD_MS, agent->deadline_ms);
 	for (size_t i = 0; i < guests->count; i++)
 		if (pidfds[i] >= 0 && await_end(pidfds[i], dead_by) < 0)
-			return error_set(err, ERROR_TIMEOUT, "QEMU of VM %s (pid %d) cannot be killed: its storage may hang",
-					 guests->list[i].vm, (int)guests->list[i].pid);
+			return error_set(err, ERROR_TIMEOUT,
+				"QEMU of VM %s (pid %d) cannot be killed: its storage may hang",
+				guests->list[i].vm, (int)guests->list[i].pid);
 	return 0;
 }
 
@@ -183,7 +190,8 @@ int agent_local_stop(struct agent *agent, struct error *err)
 	struct error why = ERROR_INIT;
 
 	if (lock_group(agent, &lock, err) < 0 ||
-	    rundir_wanted_set(&agent->run, agent->group, WANTED_STOPPED, agent->generation, err) < 0 || end_all(agent, err) < 0)
+		rundir_wanted_set(&agent->run, agent->group, WANTED_STOPPED, agent->generation, err) < 0 ||
+		end_all(agent, err) < 0)
 		return -1;
 	if (rundir_spec_get(&agent->run, agent->group, &spec, &why) < 0) {
 		// no definition: it was not started here since the node booted, so nothing is promoted

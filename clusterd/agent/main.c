@@ -60,7 +60,8 @@ unsigned agent_left_ms(const struct agent *agent)
 	return left > 0 ? (unsigned)left : 0;
 }
 
-int agent_call(const struct agent *agent, Holdfast__Request *request, unsigned limit_ms, Holdfast__Reply **reply, struct error *err)
+int agent_call(const struct agent *agent, Holdfast__Request *request, unsigned limit_ms,
+	Holdfast__Reply **reply, struct error *err)
 {
 	unsigned left = agent_left_ms(agent);
 
@@ -143,6 +144,7 @@ int main(int argc, char **argv)
 		}
 		return (int)actions[i].run(&agent);
 	}
-	fprintf(stderr, "usage: %s start|stop|monitor|migrate_to|migrate_from|validate-all|meta-data\n", argv[0]);
+	fprintf(stderr, "usage: %s start|stop|monitor|migrate_to|migrate_from|validate-all|meta-data\n",
+		argv[0]);
 	return OCF_ERR_UNIMPLEMENTED;
 }

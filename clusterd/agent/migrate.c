@@ -13,8 +13,8 @@
 #define SERVER_MARGIN_MS 2000
 #define QUESTION_MS 3000
 
-static int call_by_name(const struct agent *agent, Holdfast__Request__BodyCase body, unsigned limit_ms, Holdfast__Reply **reply,
-			struct error *err)
+static int call_by_name(const struct agent *agent, Holdfast__Request__BodyCase body, unsigned limit_ms,
+	Holdfast__Reply **reply, struct error *err)
 {
 	Holdfast__Name name = HOLDFAST__NAME__INIT;
 	Holdfast__Request request = HOLDFAST__REQUEST__INIT;
@@ -27,7 +27,8 @@ static int call_by_name(const struct agent *agent, Holdfast__Request__BodyCase b
 
 // ---- migrate_to
 
-static int read_target(const struct agent *agent, Holdfast__GroupSpec **spec, Holdfast__Node **target, struct error *err)
+static int read_target(
+	const struct agent *agent, Holdfast__GroupSpec **spec, Holdfast__Node **target, struct error *err)
 {
 	struct cib *cib = cib_open(NULL, "holdfast-agent", CIB_TIMEOUT_MS, err);
 	char *current = NULL;
@@ -35,13 +36,16 @@ static int read_target(const struct agent *agent, Holdfast__GroupSpec **spec, Ho
 
 	if (!cib)
 		return -1;
-	status = cib_read_node(cib, agent->target, target, err) < 0 ? -1 : cib_read_group(cib, agent->group, spec, &current, err);
+	status = cib_read_node(cib, agent->target, target, err) < 0
+		? -1
+		: cib_read_group(cib, agent->group, spec, &current, err);
 	free(current);
 	cib_close(cib);
 	return status;
 }
 
-static int ask_commit(const struct agent *agent, Holdfast__GroupSpec *spec, Holdfast__Node *target, struct error *err)
+static int ask_commit(
+	const struct agent *agent, Holdfast__GroupSpec *spec, Holdfast__Node *target, struct error *err)
 {
 	Holdfast__MoveCommit commit = HOLDFAST__MOVE_COMMIT__INIT;
 	Holdfast__Request request = HOLDFAST__REQUEST__INIT;
@@ -81,7 +85,7 @@ static enum outcome outcome(struct agent *agent, struct error *err)
 	if (call_by_name(agent, HOLDFAST__REQUEST__BODY_MOVE_STATE, QUESTION_MS, &reply, err) < 0)
 		return OUTCOME_OPEN;
 	over = reply->body_case == HOLDFAST__REPLY__BODY_MOVE_STATE &&
-	       (!reply->move_state->side[0] || !strcmp(reply->move_state->side, "target"));
+		(!reply->move_state->side[0] || !strcmp(reply->move_state->side, "target"));
 	holdfast__reply__free_unpacked(reply, NULL);
 	if (!over || rundir_wanted_get(&agent->run, agent->group, &wanted, &generation, err) < 0)
 		return OUTCOME_OPEN;
@@ -98,7 +102,10 @@ static enum ocf wait_for_outcome(struct agent *agent, const struct error *why)
 		continue;
 	if (result == OUTCOME_MOVED)
 		return OCF_SUCCESS;
-	agent_reason(agent, "%s", result == OUTCOME_HERE ? why->message : err.code ? err.message : "the move has not ended in time");
+	agent_reason(agent, "%s",
+		result == OUTCOME_HERE ? why->message
+			: err.code     ? err.message
+				       : "the move has not ended in time");
 	return OCF_ERR_GENERIC;
 }
 
@@ -132,7 +139,8 @@ enum ocf agent_migrate_from(struct agent *agent)
 
 	do {
 		error_clear(&err);
-		if (call_by_name(agent, HOLDFAST__REQUEST__BODY_MOVE_CONFIRM, agent_left_ms(agent), &reply, &err) == 0) {
+		if (call_by_name(agent, HOLDFAST__REQUEST__BODY_MOVE_CONFIRM, agent_left_ms(agent), &reply,
+			    &err) == 0) {
 			holdfast__reply__free_unpacked(reply, NULL);
 			return OCF_SUCCESS;
 		}

@@ -80,7 +80,9 @@ static int expect(struct qmp_line *line, const char *key, struct error *err)
 		if (!json)
 			return -1;
 		const char *text = json_string_value(json_object_get(json_object_get(json, "error"), "desc"));
-		int result = json_object_get(json, key) ? 1 : text ? error_set(err, ERROR_FAILED, "QEMU: %s", text) : 0;
+		int result = json_object_get(json, key) ? 1
+			: text				? error_set(err, ERROR_FAILED, "QEMU: %s", text)
+							: 0;
 		json_decref(json);
 		if (result)
 			return result < 0 ? -1 : 0;
@@ -106,8 +108,8 @@ int agent_quit_guest(const struct rundir *run, const char *vm, unsigned timeout_
 		return -1;
 	cleanup_fd int fd = connect_to(path, err);
 	line.fd = fd;
-	if (fd < 0 || expect(&line, "QMP", err) < 0 || say(&line, "qmp_capabilities", err) < 0 || expect(&line, "return", err) < 0 ||
-	    say(&line, "quit", err) < 0)
+	if (fd < 0 || expect(&line, "QMP", err) < 0 || say(&line, "qmp_capabilities", err) < 0 ||
+		expect(&line, "return", err) < 0 || say(&line, "quit", err) < 0)
 		return -1;
 	return expect(&line, "return", err);
 }

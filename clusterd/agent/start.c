@@ -10,7 +10,8 @@
 #define CIB_TIMEOUT_MS 20000
 #define SERVER_MARGIN_MS 1000 // hypervisord gives up before we do, so that its reason arrives
 
-static int read_definition(const struct agent *agent, Holdfast__GroupSpec **spec, char **current, struct error *err)
+static int read_definition(
+	const struct agent *agent, Holdfast__GroupSpec **spec, char **current, struct error *err)
 {
 	struct cib *cib = cib_open(NULL, "holdfast-agent", CIB_TIMEOUT_MS, err);
 	int status;
@@ -76,5 +77,6 @@ enum ocf agent_validate(struct agent *agent)
 		return OCF_SUCCESS;
 	}
 	agent_reason(agent, "%s", err.message);
-	return err.code == ERROR_UNREACHABLE || err.code == ERROR_TIMEOUT ? OCF_ERR_GENERIC : OCF_ERR_CONFIGURED;
+	return err.code == ERROR_UNREACHABLE || err.code == ERROR_TIMEOUT ? OCF_ERR_GENERIC
+									  : OCF_ERR_CONFIGURED;
 }

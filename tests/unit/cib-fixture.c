@@ -12,13 +12,16 @@
 
 #define TOOL_TIMEOUT_MS 30000
 
-#define NODE_STATE(id, name)                                                                                                  \
-	"<node_state id=\"" id "\" uname=\"" name "\" in_ccm=\"true\" crmd=\"online\" join=\"member\" expected=\"member\">"        \
+#define NODE_STATE(id, name)                                                      \
+	"<node_state id=\"" id "\" uname=\"" name                                 \
+	"\" in_ccm=\"true\" crmd=\"online\" join=\"member\" expected=\"member\">" \
 	"<lrm id=\"" id "\"><lrm_resources/></lrm></node_state>"
 
 static const char empty_cib[] =
-	"<cib crm_feature_set=\"3.13.0\" validate-with=\"pacemaker-3.9\" epoch=\"5\" num_updates=\"0\" admin_epoch=\"0\" "
-	"have-quorum=\"1\" dc-uuid=\"1\"><configuration><crm_config/><nodes><node id=\"1\" uname=\"a1\"/><node id=\"2\" uname=\"b1\"/>"
+	"<cib crm_feature_set=\"3.13.0\" validate-with=\"pacemaker-3.9\" epoch=\"5\" num_updates=\"0\" "
+	"admin_epoch=\"0\" "
+	"have-quorum=\"1\" dc-uuid=\"1\"><configuration><crm_config/><nodes><node id=\"1\" "
+	"uname=\"a1\"/><node id=\"2\" uname=\"b1\"/>"
 	"<node id=\"3\" uname=\"c1\"/></nodes><resources/><constraints/></configuration>"
 	"<status>" NODE_STATE("1", "a1") NODE_STATE("2", "b1") NODE_STATE("3", "c1") "</status></cib>";
 

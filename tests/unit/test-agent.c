@@ -30,7 +30,7 @@ struct scene {
 	char agent[256];
 	pid_t children[8];
 	size_t child_count;
-	char *said;		// by the agent, on stderr
+	char *said; // by the agent, on stderr
 };
 
 static void *fixture_of(struct scene *scene)
@@ -103,7 +103,8 @@ static pid_t spawn_child(struct scene *scene, const char *const argv[])
 	return pid;
 }
 
-static void record(struct scene *scene, const char *vm, const char *group, const char *phase, pid_t pid, int64_t start_offset)
+static void record(struct scene *scene, const char *vm, const char *group, const char *phase, pid_t pid,
+	int64_t start_offset)
 {
 	struct rundir_guest guest = { .pid = pid };
 	struct error err = ERROR_INIT;
@@ -116,7 +117,8 @@ static void record(struct scene *scene, const char *vm, const char *group, const
 	assert_ok(rundir_guest_set(&scene->run, &guest, &err), err);
 }
 
-static pid_t sleeper(struct scene *scene, const char *vm, const char *group, const char *phase, int64_t start_offset)
+static pid_t sleeper(
+	struct scene *scene, const char *vm, const char *group, const char *phase, int64_t start_offset)
 {
 	pid_t pid = spawn_child(scene, (const char *const[]){ "sleep", "1000", NULL });
 
@@ -155,7 +157,8 @@ static enum wanted wanted_of(struct scene *scene)
 
 // ---- hypervisord, as far as the agent sees it: a server in a process of its own
 
-static int serve_done(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_done(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	reply->done = malloc(sizeof(*reply->done));
 	holdfast__empty__init(reply->done);
@@ -163,32 +166,38 @@ static int serve_done(struct rpc_call *call, const Holdfast__Request *request, H
 	return 0;
 }
 
-static int serve_start(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_start(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	const Holdfast__HostGroupStart *start = request->host_group_start;
 
-	if (strcmp(start->node, "a1") || strcmp(start->spec->group->name, "sales") || start->spec->n_vms != 1 || !start->generation)
+	if (strcmp(start->node, "a1") || strcmp(start->spec->group->name, "sales") ||
+		start->spec->n_vms != 1 || !start->generation)
 		return error_set(err, ERROR_FAILED, "not what the CIB says");
 	if (start->current[0] && strcmp(start->current, "a1"))
 		return error_set(err, ERROR_UNSAFE, "waits for %s, which has newer data", start->current);
 	return serve_done(call, request, reply, data, err);
 }
 
-static int serve_monitor(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_monitor(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	return error_set(err, ERROR_FAILED, "VM db used up its restarts");
 }
 
-static int serve_confirm(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_confirm(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	return error_set(err, ERROR_NOT_FOUND, "no such group here");
 }
 
-static int serve_commit(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
+static int serve_commit(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
 {
 	const Holdfast__MoveCommit *commit = request->move_commit;
 
-	if (strcmp(commit->target, "b1") || strcmp(commit->address, "192.0.2.2") || !commit->spec || commit->timeout_ms > 15000)
+	if (strcmp(commit->target, "b1") || strcmp(commit->address, "192.0.2.2") || !commit->spec ||
+		commit->timeout_ms > 15000)
 		return error_set(err, ERROR_FAILED, "not what the CIB says");
 	return serve_done(call, request, reply, data, err);
 }
@@ -234,7 +243,7 @@ static void hang(struct scene *scene, int ready)
 
 	memcpy(address.sun_path, scene->socket, strlen(scene->socket));
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0 ||
-	    rundir_group_lock(&scene->run, "sales", 1000, &lock, NULL) < 0 || write(ready, "", 1) < 0)
+		rundir_group_lock(&scene->run, "sales", 1000, &lock, NULL) < 0 || write(ready, "", 1) < 0)
 		_exit(1);
 	for (;;)
 		pause();
@@ -331,8 +340,11 @@ static void processes_decide_when_it_is_dead(void **state)
 		int64_t start_offset;
 		int expected;
 	} cases[] = {
-		{ "running", 0, OCF_SUCCESS },	    { "spawned", 0, OCF_SUCCESS },     { "running", 1, OCF_NOT_RUNNING },
-		{ "leaving", 0, OCF_NOT_RUNNING }, { "incoming", 0, OCF_NOT_RUNNING },
+		{ "running", 0, OCF_SUCCESS },
+		{ "spawned", 0, OCF_SUCCESS },
+		{ "running", 1, OCF_NOT_RUNNING },
+		{ "leaving", 0, OCF_NOT_RUNNING },
+		{ "incoming", 0, OCF_NOT_RUNNING },
 	};
 	struct scene *scene = *state;
 
@@ -361,8 +373,10 @@ static void stop_ends_the_groups_guests_only(void **state)
 	struct scene *scene = *state;
 
 	want(scene, WANTED_STARTED, (const char *const[]){ "db", "web", NULL });
-	pid_t db = sleeper(scene, "db", "sales", "running", 0), web = sleeper(scene, "web", "sales", "leaving", 0);
-	pid_t other = sleeper(scene, "x", "other", "running", 0), reused = sleeper(scene, "y", "sales", "running", -5);
+	pid_t db = sleeper(scene, "db", "sales", "running", 0),
+	      web = sleeper(scene, "web", "sales", "leaving", 0);
+	pid_t other = sleeper(scene, "x", "other", "running", 0),
+	      reused = sleeper(scene, "y", "sales", "running", -5);
 	assert_int_equal(run_agent(scene, "stop"), OCF_SUCCESS);
 	assert_false(lives(db) || lives(web));
 	assert_true(lives(other) && lives(reused)); // a pid that is another process now is not touched
@@ -381,9 +395,10 @@ static void stop_asks_qemu_to_quit(void **state)
 	assert_ok(file_make_directory(path, 0700, &err), err);
 	snprintf(monitor, sizeof(monitor), "unix:%s/agent.sock,server=on,wait=off", path);
 	want(scene, WANTED_STARTED, (const char *const[]){ "db", NULL });
-	pid_t qemu = spawn_child(scene, (const char *const[]){ "qemu-system-x86_64", "-M", "none", "-nodefaults", "-display", "none", "-S",
-							       "-qmp", monitor, NULL });
-	strcat(path, "/agent.sock");
+	pid_t qemu = spawn_child(scene,
+		(const char *const[]){ "qemu-system-x86_64", "-M", "none", "-nodefaults", "-display", "none",
+			"-S", "-qmp", monitor, NULL });
+	assert_ok(rundir_vm_path(&scene->run, "db", "agent.sock", path, sizeof(path), &err), err);
 	for (int i = 0; i < 1000 && access(path, F_OK) < 0; i++)
 		poll(NULL, 0, 10);
 	record(scene, "db", "sales", "running", qemu, 0);
@@ -460,7 +475,8 @@ static void move_goes_to_hypervisord(void **state)
 	define(scene, NULL);
 	setenv("OCF_RESKEY_CRM_meta_migrate_target", "b1", 1);
 	int64_t begin = loop_now_us();
-	assert_int_equal(run_agent(scene, "migrate_to"), OCF_ERR_GENERIC); // nobody there: nothing began, no reason to wait
+	assert_int_equal(run_agent(scene, "migrate_to"),
+		OCF_ERR_GENERIC); // nobody there: nothing began, no reason to wait
 	assert_in_range(loop_now_us() - begin, 0, 10000000);
 	start_hypervisord(scene, ANSWERS);
 	if (run_agent(scene, "migrate_to") != OCF_SUCCESS)

@@ -9,8 +9,16 @@
 #include "common/cleanup.h"
 #include "tests/unit/cib-fixture.h"
 
-#define PLAN (const char *const[]){ "--run", NULL }
-#define EXECUTE(...) (const char *const[]){ "--simulate", ##__VA_ARGS__, NULL }
+#define PLAN                  \
+	(const char *const[]) \
+	{                     \
+		"--run", NULL \
+	}
+#define EXECUTE(...)                              \
+	(const char *const[])                     \
+	{                                         \
+		"--simulate", ##__VA_ARGS__, NULL \
+	}
 
 // A cluster with fencing and the group "sales", wanted started, running on a1.
 static void start_sales(struct fixture *fixture)
@@ -102,7 +110,8 @@ static void not_even_probed_on_others(void **state)
 	cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 0);
 	assert_planned(output, "monitor on b1", true);
 	assert_planned(output, "on c1", false);
-	cleanup_free char *lost = fixture_simulate(*state, EXECUTE("--node-down", "a1", "--node-down", "b1"), 0);
+	cleanup_free char *lost =
+		fixture_simulate(*state, EXECUTE("--node-down", "a1", "--node-down", "b1"), 0);
 	assert_planned(lost, "on c1", false);
 }
 
@@ -146,7 +155,8 @@ static void lost_owner_is_fenced_first(void **state)
 	start_sales(*state);
 	assert_int_equal(life_of(*state, "a1"), CIB_LIFE_MEMBER);
 	cleanup_free char *output = fixture_simulate(*state, EXECUTE("--node-fail", "a1"), 1);
-	const char *fenced = strstr(output, "Fencing a1"), *started = strstr(output, "sales           start on b1");
+	const char *fenced = strstr(output, "Fencing a1"),
+		   *started = strstr(output, "sales           start on b1");
 	assert_non_null(fenced);
 	assert_non_null(started);
 	assert_true(fenced < started);
@@ -171,7 +181,8 @@ static void record_keeps_it_from_the_other_node(void **state)
 static void failure_goes_to_the_other_node_at_once(void **state)
 {
 	start_sales(*state);
-	cleanup_free char *output = fixture_simulate(*state, EXECUTE("--op-inject", "sales_monitor_10000@a1=7"), 1);
+	cleanup_free char *output =
+		fixture_simulate(*state, EXECUTE("--op-inject", "sales_monitor_10000@a1=7"), 1);
 	assert_planned(output, "start on b1", true);
 	assert_active_on(*state, "b1");
 }

@@ -9,7 +9,8 @@
 #include "common/file.h"
 #include "tests/unit/cib-fixture.h"
 
-static const char *const two_vms[] = { "db", "web", NULL }, *const one_vm[] = { "db", NULL }, *const no_vm[] = { NULL };
+static const char *const two_vms[] = { "db", "web", NULL }, *const one_vm[] = { "db", NULL },
+			 *const no_vm[] = { NULL };
 
 static Holdfast__GroupSpec *read_group(struct cib *cib, const char *name, char **current)
 {
@@ -65,15 +66,20 @@ static void create_refuses_what_is_there(void **state)
 		const char *group, *vm;
 		enum error_code code;
 	} cases[] = {
-		{ "sales", "new", ERROR_EXISTS },    { "other", "db", ERROR_EXISTS },	 { "fence-a1", "x", ERROR_USAGE },
-		{ "holdfast-x", "x", ERROR_USAGE },  { "Sales", "x", ERROR_USAGE },	 { "other", "a b", ERROR_USAGE },
+		{ "sales", "new", ERROR_EXISTS },
+		{ "other", "db", ERROR_EXISTS },
+		{ "fence-a1", "x", ERROR_USAGE },
+		{ "holdfast-x", "x", ERROR_USAGE },
+		{ "Sales", "x", ERROR_USAGE },
+		{ "other", "a b", ERROR_USAGE },
 	};
 	struct cib *cib = fixture_open(*state);
 	struct error err = ERROR_INIT;
 
 	fixture_create(cib, "sales", one_vm);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		Holdfast__GroupSpec *spec = fixture_spec(cases[i].group, (const char *const[]){ cases[i].vm, NULL });
+		Holdfast__GroupSpec *spec =
+			fixture_spec(cases[i].group, (const char *const[]){ cases[i].vm, NULL });
 		assert_fails(cib_create_group(cib, spec, &err), err, cases[i].code);
 		holdfast__group_spec__free_unpacked(spec, NULL);
 	}
@@ -304,7 +310,9 @@ static void unreadable_definition_is_one_failed_group(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *const argv[] = { "cibadmin", "--modify", "--xml-text",
-				     "<nvpair id=\"holdfast-group-bad.definition\" name=\"holdfast-group-bad\" value=\"{nonsense\"/>", NULL };
+		"<nvpair id=\"holdfast-group-bad.definition\" name=\"holdfast-group-bad\" "
+		"value=\"{nonsense\"/>",
+		NULL };
 	struct cib *cib = fixture_open(fixture);
 	struct error err = ERROR_INIT;
 	struct cib_snapshot *snapshot = NULL;

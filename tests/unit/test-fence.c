@@ -23,32 +23,62 @@ static const struct {
 	enum verdict expected;
 } stories[] = {
 	{ "nothing answers", { 0 }, VERDICT_WAIT },
-	{ "link is back", { .connected = true, .clustered = true, .quorate = true, .proof = true }, VERDICT_MOOT },
-	{ "lost, just now", { .clustered = true, .quorate = true, .peer_member = true, .primary = true }, VERDICT_WAIT },
+	{ "link is back", { .connected = true, .clustered = true, .quorate = true, .proof = true },
+		VERDICT_MOOT },
+	{ "lost, just now", { .clustered = true, .quorate = true, .peer_member = true, .primary = true },
+		VERDICT_WAIT },
 	{ "lost, noticed", { .clustered = true, .quorate = true, .primary = true }, VERDICT_RECORD },
-	{ "lost, recorded", { .clustered = true, .quorate = true, .primary = true, .recorded = true, .record = RECORD_OURS }, VERDICT_WAIT },
-	{ "fenced before it was recorded", { .clustered = true, .quorate = true, .primary = true, .proof = true }, VERDICT_RECORD },
-	{ "an earlier record is no excuse", { .clustered = true, .quorate = true, .proof = true, .record = RECORD_OURS }, VERDICT_RECORD },
-	{ "fenced and recorded", { .clustered = true, .quorate = true, .recorded = true, .proof = true }, VERDICT_FENCED },
+	{ "lost, recorded",
+		{ .clustered = true,
+			.quorate = true,
+			.primary = true,
+			.recorded = true,
+			.record = RECORD_OURS },
+		VERDICT_WAIT },
+	{ "fenced before it was recorded",
+		{ .clustered = true, .quorate = true, .primary = true, .proof = true }, VERDICT_RECORD },
+	{ "an earlier record is no excuse",
+		{ .clustered = true, .quorate = true, .proof = true, .record = RECORD_OURS },
+		VERDICT_RECORD },
+	{ "fenced and recorded", { .clustered = true, .quorate = true, .recorded = true, .proof = true },
+		VERDICT_FENCED },
 	{ "no quorum", { .clustered = true, .recorded = true, .proof = true }, VERDICT_WAIT },
-	{ "peer was first", { .clustered = true, .quorate = true, .record = RECORD_OTHERS, .proof = true }, VERDICT_REFUSE },
-	{ "only the link", { .clustered = true, .quorate = true, .peer_member = true, .settled = true, .primary = true }, VERDICT_RECORD },
+	{ "peer was first", { .clustered = true, .quorate = true, .record = RECORD_OTHERS, .proof = true },
+		VERDICT_REFUSE },
+	{ "only the link",
+		{ .clustered = true, .quorate = true, .peer_member = true, .settled = true, .primary = true },
+		VERDICT_RECORD },
 	{ "only the link, recorded",
-	  { .clustered = true, .quorate = true, .peer_member = true, .settled = true, .primary = true, .recorded = true },
-	  VERDICT_OUTDATED },
+		{ .clustered = true,
+			.quorate = true,
+			.peer_member = true,
+			.settled = true,
+			.primary = true,
+			.recorded = true },
+		VERDICT_OUTDATED },
 	{ "promoted while the peer runs it",
-	  { .clustered = true, .quorate = true, .peer_member = true, .settled = true, .peer_active = true },
-	  VERDICT_PRIMARY },
+		{ .clustered = true,
+			.quorate = true,
+			.peer_member = true,
+			.settled = true,
+			.peer_active = true },
+		VERDICT_PRIMARY },
 	{ "promoted in a move whose link broke",
-	  { .clustered = true, .quorate = true, .peer_member = true, .settled = true, .peer_active = true, .moving = true },
-	  VERDICT_REFUSE },
+		{ .clustered = true,
+			.quorate = true,
+			.peer_member = true,
+			.settled = true,
+			.peer_active = true,
+			.moving = true },
+		VERDICT_REFUSE },
 };
 
 static void stories_end_as_they_must(void **state)
 {
 	for (size_t i = 0; i < sizeof(stories) / sizeof(stories[0]); i++)
 		if (fence_decide(&stories[i].sight) != stories[i].expected)
-			fail_msg("%s: %s", stories[i].name, fence_verdict_text(fence_decide(&stories[i].sight)));
+			fail_msg("%s: %s", stories[i].name,
+				fence_verdict_text(fence_decide(&stories[i].sight)));
 }
 
 // Every combination of what can be seen.
@@ -57,19 +87,30 @@ static void never_goes_on_without_quorum_record_and_reason(void **state)
 	for (unsigned bits = 0; bits < 1u << 10; bits++) {
 		for (enum record record = RECORD_NONE; record <= RECORD_OTHERS; record++) {
 			struct sight sight = {
-				.connected = bits & 1, .clustered = bits & 2, .quorate = bits & 4, .peer_member = bits & 8,
-				.settled = bits & 16, .recorded = bits & 32, .primary = bits & 64, .peer_active = bits & 128,
-				.moving = bits & 256, .proof = bits & 512, .record = record,
+				.connected = bits & 1,
+				.clustered = bits & 2,
+				.quorate = bits & 4,
+				.peer_member = bits & 8,
+				.settled = bits & 16,
+				.recorded = bits & 32,
+				.primary = bits & 64,
+				.peer_active = bits & 128,
+				.moving = bits & 256,
+				.proof = bits & 512,
+				.record = record,
 			};
 			enum verdict verdict = fence_decide(&sight);
 			int code = fence_exit_code(verdict);
 			assert_true(code == 1 || code == 4 || code == 6 || code == 7);
 			if (code == 4 || code == 7) {
-				assert_true(sight.clustered && sight.quorate && sight.recorded && record != RECORD_OTHERS);
-				assert_true(code == 7 ? sight.proof && !sight.peer_member : sight.peer_member && sight.settled);
+				assert_true(sight.clustered && sight.quorate && sight.recorded &&
+					record != RECORD_OTHERS);
+				assert_true(code == 7 ? sight.proof && !sight.peer_member
+						      : sight.peer_member && sight.settled);
 			}
 			if (verdict == VERDICT_RECORD)
-				assert_true(sight.quorate && record != RECORD_OTHERS && (sight.settled || !sight.peer_member));
+				assert_true(sight.quorate && record != RECORD_OTHERS &&
+					(sight.settled || !sight.peer_member));
 			if (verdict == VERDICT_RECORD && sight.peer_member)
 				assert_true(sight.primary || !sight.peer_active);
 		}
@@ -78,13 +119,14 @@ static void never_goes_on_without_quorum_record_and_reason(void **state)
 
 // ---- DRBD
 
-static const char proc_drbd[] =
-	"version: 8.4.11 (api:1/proto:86-101)\nsrcversion: 0\n"
-	" 1: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----\n    ns:0 nr:0 dw:0 dr:0 al:8 bm:0 lo:0 pe:0\n"
-	" 2: cs:SyncTarget ro:Secondary/Primary ds:Inconsistent/UpToDate C r-----\n    [>....] sync'ed: 3.1%\n"
-	" 3: cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C r---d-\n"
-	" 4: cs:Unconfigured\n"
-	"11: cs:NetworkFailure ro:Secondary/Unknown ds:UpToDate/DUnknown C r-----\n";
+static const char proc_drbd[] = "version: 8.4.11 (api:1/proto:86-101)\nsrcversion: 0\n"
+				" 1: cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----\n    "
+				"ns:0 nr:0 dw:0 dr:0 al:8 bm:0 lo:0 pe:0\n"
+				" 2: cs:SyncTarget ro:Secondary/Primary ds:Inconsistent/UpToDate C r-----\n  "
+				"  [>....] sync'ed: 3.1%\n"
+				" 3: cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C r---d-\n"
+				" 4: cs:Unconfigured\n"
+				"11: cs:NetworkFailure ro:Secondary/Unknown ds:UpToDate/DUnknown C r-----\n";
 
 static struct drbd_state parse(const char *text, unsigned minor_a, unsigned minor_b)
 {
@@ -102,10 +144,12 @@ static struct drbd_state parse(const char *text, unsigned minor_a, unsigned mino
 
 static void volumes_count_together(void **state)
 {
-	struct drbd_state both = parse(proc_drbd, 1, 1), syncing = parse(proc_drbd, 1, 2), lost = parse(proc_drbd, 3, 11);
+	struct drbd_state both = parse(proc_drbd, 1, 1), syncing = parse(proc_drbd, 1, 2),
+			  lost = parse(proc_drbd, 3, 11);
 
 	assert_true(both.known && both.connected && both.primary && both.current && both.peer_current);
-	assert_true(syncing.known && syncing.connected && syncing.primary && !syncing.current && syncing.peer_current);
+	assert_true(syncing.known && syncing.connected && syncing.primary && !syncing.current &&
+		syncing.peer_current);
 	assert_true(lost.known && !lost.connected && lost.primary && lost.current && !lost.peer_current);
 	assert_false(parse(proc_drbd, 1, 4).known);
 	assert_false(parse(proc_drbd, 1, 12).known);
@@ -154,9 +198,11 @@ static void cluster_proves_only_what_it_concluded(void **state)
 		int expected;
 	} cases[] = {
 		{ "in_ccm=\"true\" crmd=\"online\" join=\"member\" expected=\"member\"", 0 },
-		{ "in_ccm=\"false\" crmd=\"offline\" join=\"down\" expected=\"member\"", 0 }, // lost, not fenced
-		{ "in_ccm=\"false\" crmd=\"offline\" join=\"down\" expected=\"down\"", 1 },   // fenced
-		{ "in_ccm=\"true\" crmd=\"offline\" join=\"down\" expected=\"down\"", 0 },    // back in the membership
+		{ "in_ccm=\"false\" crmd=\"offline\" join=\"down\" expected=\"member\"",
+			0 }, // lost, not fenced
+		{ "in_ccm=\"false\" crmd=\"offline\" join=\"down\" expected=\"down\"", 1 }, // fenced
+		{ "in_ccm=\"true\" crmd=\"offline\" join=\"down\" expected=\"down\"",
+			0 }, // back in the membership
 		{ "in_ccm=\"true\" crmd=\"online\" join=\"pending\" expected=\"down\"", 0 },
 	};
 	struct error err = ERROR_INIT;
@@ -171,7 +217,8 @@ static void cluster_proves_only_what_it_concluded(void **state)
 	assert_fails(proof_await("b1", 0, 300, &proof, &err), err, ERROR_TIMEOUT);
 	set_state(*state, cases[2].attributes);
 	assert_ok(proof_await("b1", 0, 300, &proof, &err), err);
-	assert_string_equal(proof.kind, "left the cluster in order"); // there is no fencer here that knows better
+	assert_string_equal(
+		proof.kind, "left the cluster in order"); // there is no fencer here that knows better
 }
 
 #define CIB_TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, fixture_teardown)

@@ -88,7 +88,7 @@ static char **environment_in_c(void)
 	return variables;
 }
 
-static int spawn_with(const char *const argv[], int out, int err_out, pid_t *pid)
+static int spawn_with(const char *const argv[], int in, int out, int err_out, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -100,7 +100,10 @@ static int spawn_with(const char *const argv[], int out, int err_out, pid_t *pid
 	sigfillset(&all);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	if (in >= 0)
+		posix_spawn_file_actions_adddup2(&actions, in, 0);
+	else
+		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, err_out, 2);
 	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
@@ -117,7 +120,7 @@ static int spawn_with(const char *const argv[], int out, int err_out, pid_t *pid
 	return errnum;
 }
 
-int spawn_child_start(struct spawn_child *child, const char *const argv[], struct error *err)
+int spawn_child_start(struct spawn_child *child, const char *const argv[], int in, struct error *err)
 {
 	int out[2], err_out[2];
 
@@ -139,7 +142,7 @@ int spawn_child_start(struct spawn_child *child, const char *const argv[], struc
 	cleanup_fd int err_end = err_out[1];
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	fcntl(err_out[0], F_SETFL, O_NONBLOCK);
-	int errnum = spawn_with(argv, out_end, err_end, &child->pid);
+	int errnum = spawn_with(argv, in, out_end, err_end, &child->pid);
 	if (errnum != 0) {
 		spawn_child_abandon(child);
 		return error_set_errno(err, errnum, "cannot run %s", argv[0]);

@@ -20,7 +20,8 @@ struct spawn_child {
 	int status;
 };
 
-int spawn_child_start(struct spawn_child *child, const char *const argv[], struct error *err);
+// IN becomes its stdin; -1: /dev/null.
+int spawn_child_start(struct spawn_child *child, const char *const argv[], int in, struct error *err);
 // One read; past the limit it is dropped. False when there is nothing to read now or any more.
 bool spawn_stream_read(struct spawn_stream *stream);
 // After the process has ended: takes its status and what is left in the pipes.

@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/cleanup.h"
@@ -94,7 +96,8 @@ static void end_by_force(struct watch *watch, const struct error *why)
 		task_cancel(task_self());
 }
 
-int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err)
+static int run_with(const char *const argv[], int in, unsigned timeout_ms, struct spawn_output *output,
+	struct error *err)
 {
 	struct spawn_child child;
 	struct error why = ERROR_INIT;
@@ -103,7 +106,7 @@ int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output
 		*output = (struct spawn_output){ 0 };
 	if (task_cancelled(task_self()))
 		return error_set(err, ERROR_CANCELLED, "%s: cancelled", argv[0]);
-	if (spawn_child_start(&child, argv, err) < 0)
+	if (spawn_child_start(&child, argv, in, err) < 0)
 		return -1;
 	struct watch watch = { .child = &child };
 	watch.out = loop_add_fd(task_loop(), child.out.fd, POLLIN, out_ready, &watch);
@@ -125,6 +128,23 @@ int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output
 		error_copy(err, &why);
 	spawn_child_abandon(&child);
 	return -1;
+}
+
+int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err)
+{
+	return run_with(argv, -1, timeout_ms, output, err);
+}
+
+// In memory and not in a pipe: the child may read it when it likes, or not at all.
+int spawn_run_input(const char *const argv[], const char *input, unsigned timeout_ms,
+	struct spawn_output *output, struct error *err)
+{
+	size_t bytes = strlen(input);
+	cleanup_fd int in = memfd_create("input", MFD_CLOEXEC);
+
+	if (in < 0 || write(in, input, bytes) != (ssize_t)bytes || lseek(in, 0, SEEK_SET) < 0)
+		return error_set_errno(err, errno, "cannot run %s", argv[0]);
+	return run_with(argv, in, timeout_ms, output, err);
 }
 
 // ---- without a loop
@@ -160,7 +180,7 @@ int spawn_run_blocking(
 
 	if (output)
 		*output = (struct spawn_output){ 0 };
-	if (spawn_child_start(&child, argv, err) < 0)
+	if (spawn_child_start(&child, argv, -1, err) < 0)
 		return -1;
 	if (poll_until_end(&child, timeout_ms)) {
 		spawn_child_reap(&child);

@@ -1,7 +1,7 @@
 # proto/: the wire contract and its C, made by protoc-c
-PROTO_FILES = proto/definition.proto proto/status.proto proto/api.proto
-PROTO_C = proto/definition.pb-c.c proto/status.pb-c.c proto/api.pb-c.c
-PROTO_H = proto/definition.pb-c.h proto/status.pb-c.h proto/api.pb-c.h
+PROTO_FILES = proto/definition.proto proto/status.proto proto/api.proto proto/cluster.proto
+PROTO_C = proto/definition.pb-c.c proto/status.pb-c.c proto/api.pb-c.c proto/cluster.pb-c.c
+PROTO_H = proto/definition.pb-c.h proto/status.pb-c.h proto/api.pb-c.h proto/cluster.pb-c.h
 
 EXTRA_DIST += $(PROTO_FILES)
 BUILT_SOURCES += $(PROTO_H)
@@ -18,4 +18,5 @@ proto/%.pb-c.c proto/%.pb-c.h: proto/%.proto
 # api includes status, status includes definition: the generated headers name each other by plain file name
 proto/api.pb-c.h: proto/status.pb-c.h
 proto/status.pb-c.h: proto/definition.pb-c.h
+proto/cluster.pb-c.h: proto/status.pb-c.h
 noinst_HEADERS += proto/json.h proto/json-internal.h

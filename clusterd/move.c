@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The two-phase move: see the header. While it is under way in this clusterd the group's name is in `moving`; whatever
+// this clusterd forgets when it dies is the constraint in the CIB, which the policy finds.
+#include "clusterd/move.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "clusterd/api.h"
+#include "clusterd/cib-link.h"
+#include "clusterd/forward.h"
+#include "clusterd/host-link.h"
+#include "clusterd/view.h"
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "proto/json.h"
+
+#define PREPARE_TIMEOUT_MS 90000u
+#define MOVE_TIMEOUT_MS (3u * 60 * 1000)
+#define NOTHING_HAPPENS_MS 30000
+#define HOST_TIMEOUT_MS 10000u
+#define EVENT_TIMEOUT_MS 5000u
+
+struct mover {
+	struct clusterd *cd;
+	struct rpc_call *call; // NULL: nobody waits for it
+	const char *group;
+	char target[64];
+	char *address;
+	int64_t begin_us; // CLOCK_REALTIME
+};
+
+#define say(mover, ...)                                                    \
+	do {                                                               \
+		if ((mover)->call)                                         \
+			rpc_call_progress((mover)->call, -1, __VA_ARGS__); \
+	} while (0)
+
+bool move_under_way(const struct clusterd *cd, const char *group)
+{
+	return g_hash_table_contains(cd->moving, group);
+}
+
+// ---- checks
+
+static bool replica_good(const struct view *view, const struct cib_group *group, const char *node)
+{
+	const Holdfast__Group *definition = group->spec->group;
+	const Holdfast__GroupStatus *status =
+		status_host_group(status_host_of(&view->input, node), definition->name);
+
+	if (definition->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
+		return true;
+	if (!status || status->n_volumes < definition->n_volumes)
+		return false;
+	for (size_t i = 0; i < status->n_volumes; i++)
+		if (strcmp(status->volumes[i]->disk, "UpToDate") ||
+			strcmp(status->volumes[i]->connection, "Connected"))
+			return false;
+	return true;
+}
+
+static int check_target(
+	const struct view *view, const struct cib_group *group, const char *node, struct error *err)
+{
+	const Holdfast__Group *definition = group->spec->group;
+	const struct status_host *host = status_host_of(&view->input, node);
+	uint64_t need = 0;
+	bool possible = false;
+
+	for (size_t i = 0; i < definition->n_possible; i++)
+		possible |= !strcmp(definition->possible[i], node);
+	if (!possible)
+		return error_set(err, ERROR_FAILED,
+			"node %s is no possible owner of group %s: see 'holdfast group show %s'", node,
+			definition->name, definition->name);
+	if (!status_node_online(&view->input, node))
+		return error_set(err, ERROR_UNREACHABLE, "node %s is offline", node);
+	if (!host || !host->status)
+		return error_set(err, ERROR_UNREACHABLE, "the hypervisor of node %s cannot be asked: %s",
+			node, host && host->reason ? host->reason : "no answer");
+	if (group->current && strcmp(group->current, node))
+		return error_set(err, ERROR_UNSAFE,
+			"only node %s has current data of group %s: wait until the other replica is in sync",
+			group->current, definition->name);
+	if (!replica_good(view, group, node))
+		return error_set(err, ERROR_FAILED,
+			"the replica of group %s on %s is not connected and up to date: see 'holdfast volume "
+			"list'",
+			definition->name, node);
+	for (size_t i = 0; i < group->spec->n_vms; i++)
+		if (group->spec->vms[i]->target == HOLDFAST__VM_TARGET__TARGET_RUNNING)
+			need += group->spec->vms[i]->memory_mib;
+	if (host->status->memory_free_mib && need > host->status->memory_free_mib)
+		return error_set(err, ERROR_NO_SPACE,
+			"the VMs of group %s need %llu MiB of memory and node %s has %llu MiB free",
+			definition->name, (unsigned long long)need, node,
+			(unsigned long long)host->status->memory_free_mib);
+	return 0;
+}
+
+// The first wish that will do.
+static int choose_target(const struct view *view, const struct cib_group *group, const char *own,
+	char target[64], struct error *err)
+{
+	const Holdfast__Group *definition = group->spec->group;
+	struct error why = ERROR_INIT;
+
+	for (size_t i = 0; i < definition->n_preferred + definition->n_possible; i++) {
+		const char *node = i < definition->n_preferred
+			? definition->preferred[i]
+			: definition->possible[i - definition->n_preferred];
+
+		if (!strcmp(node, own))
+			continue;
+		if (check_target(view, group, node, &why) == 0) {
+			g_strlcpy(target, node, 64);
+			return 0;
+		}
+	}
+	return error_set(err, ERROR_FAILED, "group %s cannot be moved anywhere: %s", definition->name,
+		why.code ? why.message : "it has one possible owner only");
+}
+
+static int check_group(struct clusterd *cd, const struct cib_group *group, struct error *err)
+{
+	const char *name = group->spec->group->name;
+
+	if (move_under_way(cd, name) || group->move_to)
+		return error_set(err, ERROR_BUSY, "group %s is being moved already", name);
+	if (group->blocked)
+		return error_set(err, ERROR_BUSY, "group %s is blocked: %s", name,
+			group->failure ? group->failure : "see 'holdfast cluster status'");
+	if (group->pending || group->active_on[1])
+		return error_set(
+			err, ERROR_BUSY, "Pacemaker is at work on group %s: try again when it is done", name);
+	return api_need_quorum(cd, err);
+}
+
+// ---- phase one
+
+static int prepare(struct mover *mover, const struct cib_group *group, const Holdfast__GroupMove *move,
+	struct error *err)
+{
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__MovePrepare body = HOLDFAST__MOVE_PREPARE__INIT;
+
+	body.spec = group->spec;
+	body.target = mover->target;
+	body.address = mover->address;
+	body.kind = move->kind;
+	body.timeout_ms = PREPARE_TIMEOUT_MS;
+	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_PREPARE;
+	request.timeout_ms = PREPARE_TIMEOUT_MS;
+	request.move_prepare = &body;
+	say(mover, "preparing node %s", mover->target);
+	Holdfast__Reply *reply = NULL;
+	if (host_link_call(mover->cd->host, &request, PREPARE_TIMEOUT_MS + 5000,
+		    mover->call ? forward_partial : NULL, mover->call, &reply, err) < 0)
+		return -1;
+	holdfast__reply__free_unpacked(reply, NULL);
+	return 0;
+}
+
+static void cancel_prepared(struct mover *mover)
+{
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Name name = HOLDFAST__NAME__INIT;
+	struct error err = ERROR_INIT;
+
+	name.name = (char *)mover->group;
+	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_CANCEL;
+	request.move_cancel = &name;
+	task_uncancel(task_self());
+	if (host_link_call(mover->cd->host, &request, HOST_TIMEOUT_MS, NULL, NULL, NULL, &err) < 0)
+		log_info("cancelling the move of group %s: %s", mover->group, err.message);
+}
+
+// ---- phase two
+
+static int64_t passed_ms(int64_t since_us)
+{
+	return (loop_now_us() - since_us) / 1000;
+}
+
+// 0 when the group is active on the target only and nothing is pending.
+static int await_pacemaker(struct mover *mover, struct error *err)
+{
+	int64_t begin_us = loop_now_us(), idle_since_us = begin_us;
+	bool acted = false;
+
+	for (;;) {
+		struct error waited = ERROR_INIT;
+		cleanup_view struct view *view = view_take(mover->cd);
+		const struct cib_group *group = view_group(mover->cd, view, mover->group, err);
+
+		if (!group)
+			return -1;
+		bool there = group->active_on[0] && !group->active_on[1] &&
+			!strcmp(group->active_on[0], mover->target);
+		if (group->pending)
+			acted = true;
+		if (group->pending || (there && !acted))
+			idle_since_us = loop_now_us();
+		if (!group->pending && there && !group->blocked)
+			return 0;
+		if (!group->pending && group->blocked)
+			return error_set(err, ERROR_FAILED, "%s",
+				group->failure ? group->failure : "Pacemaker has blocked the group");
+		if (!status_node_online(&view->input, mover->target))
+			return error_set(
+				err, ERROR_FAILED, "node %s was lost during the move", mover->target);
+		if (passed_ms(idle_since_us) > NOTHING_HAPPENS_MS)
+			return error_set(err, ERROR_FAILED, "Pacemaker did not act on it");
+		if (passed_ms(begin_us) > MOVE_TIMEOUT_MS)
+			return error_set(
+				err, ERROR_TIMEOUT, "it was not done in %u s", MOVE_TIMEOUT_MS / 1000);
+		if (notice_wait(&mover->cd->changed, 1000, "Pacemaker", &waited) < 0 &&
+			waited.code != ERROR_TIMEOUT)
+			return error_copy(err, &waited);
+	}
+}
+
+bool move_guest_runs_here(struct clusterd *cd, const char *group)
+{
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
+	Holdfast__Reply *reply = NULL;
+	struct error err = ERROR_INIT;
+	bool runs = false;
+
+	request.body_case = HOLDFAST__REQUEST__BODY_HOST_STATUS;
+	request.host_status = &empty;
+	if (host_link_call(cd->host, &request, HOST_TIMEOUT_MS, NULL, NULL, &reply, &err) < 0)
+		return false;
+	for (size_t i = 0; reply->body_case == HOLDFAST__REPLY__BODY_HOST && i < reply->host->n_groups; i++)
+		if (!strcmp(reply->host->groups[i]->name, group))
+			runs = reply->host->groups[i]->state == HOLDFAST__GROUP_STATE__GROUP_ONLINE;
+	holdfast__reply__free_unpacked(reply, NULL);
+	return runs;
+}
+
+int move_settle(struct clusterd *cd, const char *group, struct error *err)
+{
+	if (cib_link_do(cd->cib, err, cib_set_move(cib, group, NULL, err)) < 0)
+		return -1;
+	if (!move_guest_runs_here(cd, group))
+		return 0; // Pacemaker, or an administrator, has to say where it goes on
+	return cib_link_do(cd->cib, err, cib_cleanup(cib, group, NULL, err));
+}
+
+// ---- the result
+
+static Holdfast__MoveResult *result_of(const struct mover *mover, const Holdfast__Event *event)
+{
+	Holdfast__MoveResult *result = g_new0(Holdfast__MoveResult, 1);
+
+	holdfast__move_result__init(result);
+	result->group = g_strdup(mover->group);
+	result->from = g_strdup(mover->cd->config.node);
+	result->to = g_strdup(mover->target);
+	if (!event)
+		return result;
+	result->duration_ms = event->duration_ms;
+	result->pause_ms = event->pause_ms;
+	result->steps = g_new0(Holdfast__Step *, event->n_steps + 1);
+	for (size_t i = 0; i < event->n_steps; i++)
+		result->steps[result->n_steps++] = (Holdfast__Step *)proto_copy(&event->steps[i]->base);
+	return result;
+}
+
+static const Holdfast__Event *move_event(const struct mover *mover)
+{
+	const struct event_store *store = events_store(mover->cd->events);
+
+	for (size_t i = event_store_count(store); i > 0; i--) {
+		const Holdfast__Event *event = event_store_at(store, i - 1);
+
+		if (event_time_us(event->time) < mover->begin_us)
+			return NULL;
+		if (!strcmp(event->kind, "move") && !strcmp(event->group, mover->group))
+			return event;
+	}
+	return NULL;
+}
+
+static const Holdfast__Event *await_event(const struct mover *mover)
+{
+	int64_t begin_us = loop_now_us();
+	const Holdfast__Event *event;
+	struct error err = ERROR_INIT;
+
+	while (!(event = move_event(mover)) && passed_ms(begin_us) < EVENT_TIMEOUT_MS)
+		if (notice_wait(
+			    events_notice(mover->cd->events), EVENT_TIMEOUT_MS, "the move's event", &err) < 0)
+			break;
+	return event;
+}
+
+// ---- all of it
+
+static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, const struct cib_group *group,
+	struct error *err)
+{
+	struct clusterd *cd = mover->cd;
+	struct error settling = ERROR_INIT;
+
+	if (prepare(mover, group, move, err) < 0) {
+		cancel_prepared(mover);
+		return error_prefix(err, "group %s was not moved", mover->group);
+	}
+	if (cib_link_do(cd->cib, err, cib_set_move(cib, mover->group, mover->target, err)) < 0) {
+		cancel_prepared(mover);
+		return error_prefix(err, "group %s was not moved", mover->group);
+	}
+	say(mover, "moving group %s to %s", mover->group, mover->target);
+	if (await_pacemaker(mover, err) == 0) {
+		if (cib_link_do(cd->cib, &settling, cib_set_move(cib, mover->group, NULL, &settling)) < 0)
+			log_warning("the move's constraint on group %s stays for now: %s", mover->group,
+				settling.message);
+		return 0;
+	}
+	cancel_prepared(mover);
+	if (move_settle(cd, mover->group, &settling) < 0)
+		log_warning("after the failed move of group %s: %s", mover->group, settling.message);
+	bool runs_here = move_guest_runs_here(cd, mover->group);
+	return error_prefix(err, "group %s was not moved%s", mover->group,
+		runs_here ? "; it runs on where it was" : "; see 'holdfast cluster status'");
+}
+
+static int plan(struct mover *mover, const Holdfast__GroupMove *move, struct view *view,
+	const struct cib_group **group, struct error *err)
+{
+	struct clusterd *cd = mover->cd;
+
+	*group = view_group(cd, view, move->name, err);
+	if (!*group || check_group(cd, *group, err) < 0)
+		return -1;
+	const char *owner = status_owner(*group);
+	if (!owner || strcmp(owner, cd->config.node))
+		return error_set(err, ERROR_BUSY, "group %s is not on node %s any more: try again",
+			move->name, cd->config.node);
+	if (!move->to[0] && choose_target(view, *group, cd->config.node, mover->target, err) < 0)
+		return -1;
+	if (move->to[0])
+		g_strlcpy(mover->target, move->to, sizeof(mover->target));
+	const struct cib_node *node = view_node(cd, view, mover->target, err);
+	if (!node)
+		return -1;
+	if (!strcmp(mover->target, cd->config.node))
+		return error_set(
+			err, ERROR_FAILED, "group %s is on node %s already", move->name, mover->target);
+	mover->address = g_strdup(node->node->address);
+	return check_target(view, *group, mover->target, err);
+}
+
+static const char **possible_owners(struct clusterd *cd, const char *name, struct error *err)
+{
+	cleanup_view struct view *view = view_take(cd);
+	const struct cib_group *group = view_group(cd, view, name, err);
+
+	if (!group)
+		return NULL;
+	const Holdfast__Group *definition = group->spec->group;
+	const char **nodes = g_new0(const char *, definition->n_possible + 1);
+	for (size_t i = 0; i < definition->n_possible; i++)
+		nodes[i] = g_intern_string(definition->possible[i]); // outlives the snapshot
+	return nodes;
+}
+
+static int run(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
+	struct error *err)
+{
+	cleanup_free const char **nodes = possible_owners(mover->cd, move->name, err);
+	const struct cib_group *group = NULL;
+
+	if (!nodes)
+		return -1;
+	cleanup_view struct view *view = view_take_hosts(mover->cd, nodes);
+	if (plan(mover, move, view, &group, err) < 0)
+		return -1;
+	g_hash_table_add(mover->cd->moving, g_strdup(mover->group));
+	int outcome = move_phases(mover, move, group, err);
+	g_hash_table_remove(mover->cd->moving, mover->group);
+	if (outcome < 0)
+		return -1;
+	if (result)
+		*result = result_of(mover, await_event(mover));
+	return 0;
+}
+
+struct background {
+	struct clusterd *cd;
+	Holdfast__GroupMove *move;
+};
+
+static void background_task(void *data)
+{
+	struct background *work = data;
+	struct mover mover = { .cd = work->cd, .group = work->move->name, .begin_us = g_get_real_time() };
+	struct error err = ERROR_INIT;
+
+	if (run(&mover, work->move, NULL, &err) < 0)
+		events_emit_text(work->cd->events, "move-failed", NULL, work->move->name, "%s", err.message);
+	g_free(mover.address);
+	holdfast__group_move__free_unpacked(work->move, NULL);
+	g_free(work);
+}
+
+static int run_in_background(struct clusterd *cd, const Holdfast__GroupMove *move,
+	Holdfast__MoveResult **result, struct error *err)
+{
+	struct background *work = g_new0(struct background, 1);
+
+	work->cd = cd;
+	work->move = (Holdfast__GroupMove *)proto_copy(&move->base);
+	if (!task_start(cd->loop, "move", background_task, work, err)) {
+		holdfast__group_move__free_unpacked(work->move, NULL);
+		g_free(work);
+		return -1;
+	}
+	*result = g_new0(Holdfast__MoveResult, 1);
+	holdfast__move_result__init(*result);
+	(*result)->group = g_strdup(move->name);
+	(*result)->from = g_strdup(cd->config.node);
+	(*result)->to = g_strdup(move->to);
+	return 0;
+}
+
+int move_run(struct clusterd *cd, struct rpc_call *call, const Holdfast__GroupMove *move,
+	Holdfast__MoveResult **result, struct error *err)
+{
+	struct mover mover = { .cd = cd, .call = call, .group = move->name, .begin_us = g_get_real_time() };
+
+	if (move->no_wait)
+		return run_in_background(cd, move, result, err);
+	int outcome = run(&mover, move, result, err);
+	g_free(mover.address);
+	return outcome;
+}

@@ -3,8 +3,11 @@
 // waits for the last of its parts.
 #include "clusterd/watch.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "clusterd/status.h"
@@ -230,24 +233,29 @@ static void group_started(struct watch *watch, const Holdfast__Event *started)
 
 // ---- an administrator's word
 
+// The file's time is the proof's: it counts only for a loss before it.
 static void keep_confirmation(const Holdfast__Event *event)
 {
 	cleanup_free char *path = g_strdup_printf(CONFIRMED_DIRECTORY "/%s", event->node);
 	cleanup_free char *text = g_strdup_printf("%s\n", event->time);
+	int64_t said_us = event_time_us(event->time);
+	const struct timespec said = { .tv_sec = said_us / 1000000, .tv_nsec = said_us % 1000000 * 1000 };
 	struct error err = ERROR_INIT;
 
-	if (!name_valid(event->node))
+	if (!name_valid(event->node) || said_us < 0)
 		return;
 	if (file_make_directory(CONFIRMED_DIRECTORY, 0750, &err) < 0 ||
 		file_write_atomic(path, text, strlen(text), 0640, &err) < 0)
 		log_error("%s", err.message);
+	else if (utimensat(AT_FDCWD, path, (const struct timespec[]){ said, said }, 0) < 0)
+		log_error("%s: %s", path, strerror(errno));
 }
 
 static void on_event(const Holdfast__Event *event, bool fresh, void *data)
 {
 	struct watch *watch = data;
 
-	if (!strcmp(event->kind, "node-confirmed"))
+	if (fresh && !strcmp(event->kind, "node-confirmed"))
 		keep_confirmation(event);
 	else if (fresh && !strcmp(event->kind, "group-started") &&
 		!strcmp(event->node, watch->cd->config.node))

@@ -20,7 +20,8 @@ void spawn_output_done(struct spawn_output *output);
 // the first line of stderr; OUTPUT (may be NULL) is filled then too, and empty on all other errors: spawn_output_done is right after either.
 int spawn_run(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;	// waits (task)
 // The same with INPUT as its stdin (a fence agent's options, which must not be seen among its arguments).
-int spawn_run_input(const char *const argv[], const char *input, unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;	// waits (task)
+int spawn_run_input(const char *const argv[], const char *input, unsigned timeout_ms, struct spawn_output *output,
+	struct error *err) MUST_CHECK;	// waits (task)
 // As spawn_run, for programs without a loop.
 int spawn_run_blocking(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;
 

@@ -54,6 +54,8 @@ int vm_disks_after_continue(struct vm *vm, struct error *err) MUST_CHECK;	// wai
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err) MUST_CHECK;
 int vm_query_status(struct vm *vm, char status[32], struct error *err) MUST_CHECK;	// waits: QEMU's run state
 int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: SIGKILL, until it is gone
+// The last line that its QEMU left on stderr; "" if there is none.
+void vm_last_words(const struct vm *vm, char *words, size_t size);
 void vm_forget_process(struct vm *vm);	// after its end: no record, no sockets
 
 // vm-keeper.c

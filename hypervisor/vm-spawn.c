@@ -220,20 +220,26 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	return result;
 }
 
-// The last line that QEMU left on stderr, if it says more than ERR does.
-static void add_last_words(const struct vm *vm, struct error *err)
+void vm_last_words(const struct vm *vm, char *words, size_t size)
 {
 	char path[512];
 	cleanup_free char *text = NULL;
-	if (!err || vm_path(vm, "qemu.log", path, sizeof(path), NULL) || file_read(path, 65536, &text, NULL, NULL))
+	words[0] = '\0';
+	if (vm_path(vm, "qemu.log", path, sizeof(path), NULL) || file_read(path, 1u << 20, &text, NULL, NULL))
 		return;
 	size_t length = strlen(text);
 	while (length && (text[length - 1] == '\n' || text[length - 1] == '\r'))
 		text[--length] = '\0';
 	char *line = strrchr(text, '\n');
-	line = line ? line + 1 : text;
-	if (*line)
-		error_set(err, ERROR_FAILED, "VM %s: QEMU did not start: %.300s", vm->name, line);
+	snprintf(words, size, "%s", line ? line + 1 : text);
+}
+
+static void add_last_words(const struct vm *vm, struct error *err)
+{
+	char words[300];
+	vm_last_words(vm, words, sizeof(words));
+	if (words[0])
+		error_set(err, ERROR_FAILED, "VM %s: QEMU did not start: %s", vm->name, words);
 }
 
 static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err)

@@ -46,6 +46,15 @@ int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err
 			 vm->name, vm->memory_mib, hv->config.node, room, total, used, reserve);
 }
 
+int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err)
+{
+	uint64_t total = memory_total_mib(), reserve = hv->config.memory_reserve_mib;
+	if (vm->memory_mib + reserve <= total)
+		return 0;
+	return error_set(err, ERROR_NO_SPACE, "VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " MiB, %" PRIu64
+			 " of them reserved: give it less", vm->name, vm->memory_mib, hv->config.node, total, reserve);
+}
+
 int group_promote(struct group *group, bool force_old_data, struct error *err)
 {
 	struct storage_promote params = {

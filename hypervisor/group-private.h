@@ -46,5 +46,7 @@ int group_promote(struct group *group, bool force_old_data, struct error *err) M
 void group_memory(struct hypervisor *hv, const struct vm *besides, uint64_t *total_mib, uint64_t *used_mib);
 // Room for VM besides those that are up.
 int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
+// Whether it could ever be started here, with nothing else running.
+int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 
 #endif

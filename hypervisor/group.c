@@ -231,6 +231,11 @@ struct group *group_adopt(struct hypervisor *hv, const Holdfast__GroupSpec *spec
 	struct group *group = find_any(hv, spec->group->name);
 	if (group && !group->removed && group->spec->epoch > spec->epoch)
 		return group;
+	if (group && group->mutex.owner && group->mutex.owner != task_self()) {
+		// Whoever is at work on it reads its definition.
+		error_set(err, ERROR_BUSY, "group %s is busy on this node; try again", group->name);
+		return NULL;
+	}
 	if (!group) {
 		group = calloc(1, sizeof(*group));
 		if (!group) {

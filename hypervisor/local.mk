@@ -12,3 +12,14 @@ libhypervisor_a_SOURCES = \
 	hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c hypervisor/vm-state.h hypervisor/vm-private.h
 
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
+libhypervisor_a_SOURCES += \
+	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c \
+	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
+	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
+	hypervisor/handlers-standalone.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
+	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
+	hypervisor/vm-keeper.c
+
+sbin_PROGRAMS += hypervisord
+hypervisord_SOURCES = hypervisor/main.c
+hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)

@@ -30,6 +30,7 @@ struct vm {
 	enum vm_disks disks;
 	size_t disk_count;		// that it was spawned with
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
+	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
 	bool reconnecting, doomed;	// doomed: freed when reconnecting is over
 };
 

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the agent, clusterd and DRBD's handlers of this node ask: groups started, stopped and judged, replicas, the machine's state, events.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "config.h"
+#include "common/log.h"
+#include "hypervisor/handlers.h"
+#include "hypervisor/host-events.h"
+
+#define LOCK_MS 30000
+
+HANDLER(serve_ping)
+{
+	return reply_done(reply, err);
+}
+
+// The cluster names its nodes; a hypervisord that was started before its node joined learns it here.
+static void learn_name(struct hypervisor *hv, const char *node)
+{
+	if (!node[0] || !strcmp(node, hv->config.node))
+		return;
+	char *copy = strdup(node);
+	if (!copy)
+		return;
+	log_info("this node is called %s by its cluster (it was %s)", node, hv->config.node);
+	free(hv->config.node);
+	hv->config.node = copy;
+}
+
+HANDLER(serve_group_start)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__HostGroupStart *start = request->host_group_start;
+	Holdfast__StartResult *result = malloc(sizeof(*result));
+	if (!result)
+		return error_set(err, ERROR_FAILED, "no memory for a reply");
+	holdfast__start_result__init(result);
+	reply->start = result;
+	reply->body_case = HOLDFAST__REPLY__BODY_START;
+	learn_name(hv, start->node);
+	struct group *group = handler_adopt_locked(hv, start->spec, start->timeout_ms ? start->timeout_ms : LOCK_MS, err);
+	if (!group)
+		return -1;
+	int failed = group_start(group, start, result, err);
+	task_unlock(&group->mutex);
+	return failed;
+}
+
+HANDLER(serve_group_stop)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__HostGroupStop *stop = request->host_group_stop;
+	unsigned timeout_ms = stop->timeout_ms ? stop->timeout_ms : 60000;
+	int64_t begin_us = loop_now_us();
+	struct error local = ERROR_INIT;
+	struct group *group = handler_lock_group(hv, stop->name, timeout_ms / 2, &local);
+	if (!group && local.code == ERROR_NOT_FOUND)
+		return reply_done(reply, err); // what is not here is stopped
+	if (!group)
+		return error_copy(err, &local);
+	unsigned waited_ms = (unsigned)((loop_now_us() - begin_us) / 1000);
+	int failed = group_stop(group, stop->generation, timeout_ms > waited_ms ? timeout_ms - waited_ms : 1, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+// The state as health has it: a group that a move has released, or is still bringing in, is not running here.
+HANDLER(serve_group_monitor)
+{
+	static const Holdfast__GroupState states[] = {
+		[GROUP_HEALTH_STOPPED] = HOLDFAST__GROUP_STATE__GROUP_OFFLINE,
+		[GROUP_HEALTH_RUNNING] = HOLDFAST__GROUP_STATE__GROUP_ONLINE,
+		[GROUP_HEALTH_FAILED] = HOLDFAST__GROUP_STATE__GROUP_FAILED,
+	};
+	struct hypervisor *hv = data;
+	char reason[300];
+	struct group *group = group_find(hv, request->host_group_monitor->name);
+	if (!group)
+		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s on node %s", request->host_group_monitor->name,
+				 hv->config.node);
+	if (reply_group(reply, group, err))
+		return -1;
+	reply->group->state = states[group_health(group, reason, sizeof(reason))];
+	return 0;
+}
+
+// ---- replicas
+
+HANDLER(serve_replica_apply)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__ReplicaApply *apply = request->replica_apply;
+	struct group *group = handler_adopt_locked(hv, apply->spec, LOCK_MS, err);
+	if (!group)
+		return -1;
+	int failed = storage_apply(hv->storage, apply->spec->group, apply->node[0] ? apply->node : hv->config.node, err);
+	// New volumes of a group that is online here follow the others.
+	if (!failed && group_wanted(group) == WANTED_STARTED)
+		failed = group_promote(group, false, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+HANDLER(serve_replica_ready)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__ReplicaReady *ready = request->replica_ready;
+	struct group *group = handler_lock_group(hv, ready->group, LOCK_MS, err);
+	if (!group)
+		return -1;
+	int failed = storage_declare_in_sync(hv->storage, group->spec->group, ready->index, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+HANDLER(serve_replica_delete)
+{
+	struct hypervisor *hv = data;
+	const char *name = request->replica_delete->name;
+	struct error local = ERROR_INIT;
+	struct group *group = handler_lock_group(hv, name, LOCK_MS, &local);
+	if (!group && local.code != ERROR_NOT_FOUND)
+		return error_copy(err, &local);
+	if (group && group_wanted(group) == WANTED_STARTED) {
+		task_unlock(&group->mutex);
+		return error_set(err, ERROR_BUSY, "group %s is online on node %s: stop it first", name, hv->config.node);
+	}
+	int failed = storage_destroy(hv->storage, name, err);
+	if (group && !failed)
+		failed = group_forget(group, err);
+	if (group)
+		task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+HANDLER(serve_vm_update)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__Vm *vm = request->host_vm_update;
+	struct group *group = handler_lock_group(hv, vm->group, LOCK_MS, err);
+	if (!group)
+		return -1;
+	int failed = handler_put_vm(group, vm, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+// ---- the machine
+
+static void add_groups(struct hypervisor *hv, Holdfast__HostStatus *status)
+{
+	size_t groups = 0, vms = 0;
+	for (struct group *group = hv->groups->first; group; group = group->next) {
+		groups += !group->removed;
+		vms += group->removed ? 0 : group->vm_count;
+	}
+	status->groups = calloc(groups + 1, sizeof(*status->groups));
+	status->vms = calloc(vms + 1, sizeof(*status->vms));
+	for (struct group *group = hv->groups->first; group && status->groups && status->vms; group = group->next) {
+		Holdfast__GroupStatus *one = group->removed ? NULL : group_status(group);
+		if (!one)
+			continue;
+		status->groups[status->n_groups++] = one;
+		for (size_t i = 0; i < group->vm_count; i++) {
+			Holdfast__VmStatus *vm = vm_status(group->vms[i]);
+			if (vm)
+				status->vms[status->n_vms++] = vm;
+		}
+	}
+}
+
+HANDLER(serve_host_status)
+{
+	struct hypervisor *hv = data;
+	struct error local = ERROR_INIT;
+	uint64_t total, used, pool_size = 0, pool_free = 0;
+	// Waits: first, so that what is collected below is of one moment.
+	if (storage_pool(hv->storage, &pool_size, &pool_free, &local))
+		log_debug("no pool: %s", local.message);
+	Holdfast__HostStatus *status = malloc(sizeof(*status));
+	if (!status)
+		return error_set(err, ERROR_FAILED, "no memory for a reply");
+	holdfast__host_status__init(status);
+	reply->host = status;
+	reply->body_case = HOLDFAST__REPLY__BODY_HOST;
+	group_memory(hv, NULL, &total, &used);
+	status->version = strdup(PACKAGE_VERSION);
+	status->accel = strdup(hv->kvm ? "kvm" : "tcg");
+	status->memory_mib = total;
+	used += hv->config.memory_reserve_mib;
+	status->memory_free_mib = total > used ? total - used : 0;
+	status->cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	status->pool_size_bytes = pool_size;
+	status->pool_free_bytes = pool_free;
+	add_groups(hv, status);
+	return 0;
+}
+
+HANDLER(serve_host_events)
+{
+	struct hypervisor *hv = data;
+	return host_events_serve(hv->events, call, err) ? -1 : reply_done(reply, err);
+}
+
+const struct rpc_handler host_handlers[] = {
+	{ HOLDFAST__REQUEST__BODY_PING, LOCAL | NODE, serve_ping },
+	{ HOLDFAST__REQUEST__BODY_HOST_STATUS, LOCAL, serve_host_status },
+	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_START, LOCAL, serve_group_start },
+	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_STOP, LOCAL, serve_group_stop },
+	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_MONITOR, LOCAL, serve_group_monitor },
+	{ HOLDFAST__REQUEST__BODY_REPLICA_APPLY, LOCAL, serve_replica_apply },
+	{ HOLDFAST__REQUEST__BODY_REPLICA_READY, LOCAL, serve_replica_ready },
+	{ HOLDFAST__REQUEST__BODY_REPLICA_DELETE, LOCAL, serve_replica_delete },
+	{ HOLDFAST__REQUEST__BODY_HOST_VM_UPDATE, LOCAL, serve_vm_update },
+	{ HOLDFAST__REQUEST__BODY_HOST_EVENTS, LOCAL, serve_host_events },
+	{ 0 },
+};

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/cleanup.h"
 #include "common/log.h"
 #include "common/name.h"
 #include "hypervisor/group-private.h"
@@ -219,12 +220,10 @@ static int end_saving(struct group *group, struct vm *vm, struct error *err)
 
 static int let_run(struct group *group, struct vm *vm, struct error *err)
 {
-	int permit = -1;
+	cleanup_fd int permit = -1;
 	if (group_permit(group, &permit, err))
 		return -1;
-	int failed = vm_continue(vm, err);
-	close(permit);
-	return failed;
+	return vm_continue(vm, err);
 }
 
 static void end_guest(struct vm *vm)

@@ -155,3 +155,9 @@ int group_boot_one(struct group *group, struct vm *vm, struct error *err)
 		log_warning("group=%s %s", group->name, ignored.message);
 	return result;
 }
+
+// It is mounted only while something is saved or booted, under the group's mutex; what a killed hypervisord left mounted goes here.
+int group_release_state(struct group *group, struct error *err)
+{
+	return storage_unmount_state(group->hv->storage, group->spec->group, err);
+}

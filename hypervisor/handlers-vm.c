@@ -33,10 +33,10 @@ static int serve(struct hypervisor *hv, const char *name, act_fn *act, const Hol
 	return reply->vm ? 0 : error_set(err, ERROR_FAILED, "no memory for a reply");
 }
 
-#define VERB(name)                                                                                                     \
-	HANDLER(serve_##name)                                                                                          \
+#define VERB(verb)                                                                                                     \
+	HANDLER(serve_##verb)                                                                                          \
 	{                                                                                                              \
-		return serve(data, request->vm_##name->name, act_##name, request, reply, err);                         \
+		return serve(data, request->vm_##verb->name, act_##verb, request, reply, err);                         \
 	}
 
 static int need_online(const struct vm *vm, struct error *err)

@@ -20,6 +20,6 @@ libhypervisor_a_SOURCES += \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c
 
-sbin_PROGRAMS += hypervisord
+EXTRA_PROGRAMS = hypervisord
 hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)

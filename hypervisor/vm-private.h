@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One VM as the files vm*.c and group*.c see it. Only vm.c changes `state`, by the table.
+// One VM as the files vm*.c and group*.c see it. Only vm.c changes `state`, by the table; adopt.c sets what
+// it was when hypervisord starts.
 #ifndef HYPERVISOR_VM_PRIVATE_H
 #define HYPERVISOR_VM_PRIVATE_H
 

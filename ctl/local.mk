@@ -43,3 +43,5 @@ uninstall-local:
 UNIT_TESTS += tests/unit/test-ctl-args tests/unit/test-ctl-value
 tests_unit_test_ctl_args_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_ctl_value_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
+
+dist_man_MANS += docs/man/holdfast.1 docs/man/clusterd.8 docs/man/hypervisord.8

@@ -83,7 +83,7 @@ static void fill_vm(const struct args *args, Holdfast__Vm *vm)
 	vm->offline_action = (Holdfast__OfflineAction)args_number(
 		args, "offline-action", HOLDFAST__OFFLINE_ACTION__OFFLINE_SAVE);
 	vm->restart_limit = (uint32_t)args_number(args, "restart-limit", 3);
-	vm->restart_period_s = (uint32_t)args_number(args, "restart-period", 600);
+	vm->restart_period_s = (uint32_t)args_number(args, "restart-period", 900);
 }
 
 static int vm_create(struct session *session, const struct args *args, struct error *err)
@@ -237,7 +237,7 @@ static const struct arg create_options[] = {
 		.what = "time",
 		.least = 1,
 		.most = UINT32_MAX,
-		.help = "within this time [10m]" },
+		.help = "within this time [15m]" },
 	ARGS_END,
 };
 static const struct arg stop_options[] = {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A daemon for the tests of the holdfast command: it writes down each request and gives the answers of a file. A fake, because the real
 // ones cannot be made to give every answer on demand.
-//   answers SOCKET ANSWERS LOG     ANSWERS: {"REQUEST": [REPLY, ...], ...} with the field names of proto/api.proto. The request "vm_console" is
+//   answers SOCKET ANSWERS LOG [PKI PORT]    PKI: a directory in which it makes a CA and a node's certificate, to listen with on 127.0.0.1.
+//   ANSWERS: {"REQUEST": [REPLY, ...], ...} with the field names of proto/api.proto. The request "vm_console" is
 //   echoed until "." comes; an empty list of replies waits until the client has gone.
 #include <signal.h>
 #include <stdio.h>
@@ -115,20 +116,32 @@ static void on_signal(int signum, void *data)
 	loop_quit(data);
 }
 
-static int run(struct answers *answers, const char *socket)
+static int listen_tls(struct rpc_server *server, const char *pki, const char *port, struct tls_context **tls,
+	struct error *err)
+{
+	if (tls_ca_create(pki, "plant", err) < 0 || tls_node_issue(pki, "a1", err) < 0)
+		return -1;
+	*tls = tls_context_load(pki, err);
+	return *tls ? rpc_server_listen_tls(server, "127.0.0.1", (unsigned)atoi(port), *tls, err) : -1;
+}
+
+// ARGV: as main's, from SOCKET on.
+static int run(struct answers *answers, char *argv[])
 {
 	static struct rpc_handler handlers[128];
 	struct error err = ERROR_INIT;
+	struct tls_context *tls = NULL;
 	size_t count = 0;
 
 	for (unsigned i = 0; i < holdfast__request__descriptor.n_fields && count < 127; i++) {
 		const ProtobufCFieldDescriptor *field = &holdfast__request__descriptor.fields[i];
 		if (field->type == PROTOBUF_C_TYPE_MESSAGE)
 			handlers[count++] = (struct rpc_handler){ (Holdfast__Request__BodyCase)field->id,
-				1u << RPC_CALLER_LOCAL, serve };
+				1u << RPC_CALLER_LOCAL | 1u << RPC_CALLER_NODE, serve };
 	}
 	struct rpc_server *server = rpc_server_new(answers->loop, handlers, answers);
-	if (!server || rpc_server_listen_unix(server, socket, NULL, &err) < 0) {
+	if (!server || rpc_server_listen_unix(server, argv[0], NULL, &err) < 0 ||
+		(argv[3] && listen_tls(server, argv[3], argv[4], &tls, &err) < 0)) {
 		fprintf(stderr, "answers: %s\n", err.message);
 		return 1;
 	}
@@ -136,6 +149,7 @@ static int run(struct answers *answers, const char *socket)
 	loop_run(answers->loop);
 	rpc_server_free(server);
 	task_end_all(answers->loop, 2000);
+	tls_context_free(tls);
 	return 0;
 }
 
@@ -143,7 +157,7 @@ int main(int argc, char *argv[])
 {
 	json_error_t why;
 
-	if (argc != 4)
+	if (argc != 4 && argc != 6)
 		return 2;
 	struct answers answers = { loop_new(), json_load_file(argv[2], 0, &why), fopen(argv[3], "we") };
 	if (!answers.replies || !answers.log) {
@@ -151,7 +165,7 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	loop_add_signal(answers.loop, SIGTERM, on_signal, answers.loop);
-	int status = run(&answers, argv[1]);
+	int status = run(&answers, argv + 1);
 	loop_free(answers.loop);
 	json_decref(answers.replies);
 	fclose(answers.log);

@@ -42,8 +42,8 @@ wait_for() { # wait_for SECONDS COMMAND...
 }
 logged() { grep -q "$1" "$dir/log" 2>/dev/null; }
 
-start_answers() {
-    "$build_dir/tests/ctl/answers" "$dir/clusterd.sock" "$source_dir/tests/ctl/answers.json" "$dir/log" &
+start_answers() { # start_answers [PKI PORT]
+    "$build_dir/tests/ctl/answers" "$dir/clusterd.sock" "$source_dir/tests/ctl/answers.json" "$dir/log" "$@" &
     server=$!
     wait_for 10 logged ready || { echo "Bail out! the scripted daemon does not start"; exit 1; }
 }
@@ -54,6 +54,9 @@ run() { # run ARGS...: its status in $status, its output in out and err
     hf "$@" >"$dir/out" 2>"$dir/err" </dev/null || status=$?
 }
 request() { tail -n 1 "$dir/log"; } # the last one, as JSON
+out_has() { # out_has JQ-CONDITION: out is one JSON document that fulfils it (jq -e alone takes an empty file for a yes)
+    [ "$(jq -s length "$dir/out" 2>/dev/null)" = 1 ] && jq -e "$1" "$dir/out" >/dev/null
+}
 out_is() { # the whole output is that of stdin
     cat >"$dir/expected"
     diff -u "$dir/expected" "$dir/out" | sed 's/^/# /'

@@ -8,7 +8,7 @@ json() { # json JQ-CONDITION ARGS...: exactly one document on stdout, which fulf
     local condition=$1
     shift
     run --json "$@"
-    [ "$(jq -s length "$dir/out")" = 1 ] && jq -e "$condition" "$dir/out" >/dev/null && [ ! -s "$dir/err" ]
+    out_has "$condition" && [ ! -s "$dir/err" ]
     ok $? "holdfast --json $*: $condition"
 }
 shows() { # shows ARGS...: the output is that of stdin

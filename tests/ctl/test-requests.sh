@@ -40,7 +40,7 @@ sends '.vm_create.vm | .name == "db" and .group == "web" and .cpus == 2 and .mem
     and .restart_limit == 5 and .restart_period_s == 120 and .target == "running"' \
     vm create db --group web --cpus 2 --memory 2G --kernel /k --initrd /i --append "console=ttyS0 quiet" --disk 64M --disk 1G --nic user \
     --serial /dev/ttyS0 --serial /tmp/x --offline-action turn-off --restart-limit 5 --restart-period 2m
-sends '.vm_create.vm | .cpus == 1 and .disks == [] and .offline_action == "save" and .restart_limit == 3 and .restart_period_s == 600' \
+sends '.vm_create.vm | .cpus == 1 and .disks == [] and .offline_action == "save" and .restart_limit == 3 and .restart_period_s == 900' \
     vm create db --group web --memory 64
 sends '.vm_stop == {name: "db", force: false, timeout_s: 120}' vm stop db --timeout 2m
 sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force

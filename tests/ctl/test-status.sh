@@ -37,7 +37,7 @@ ends 4 'with --yes' group start web --force-old-data
 grep -q 'what a1 wrote after 04:00' "$dir/out"
 ok $? "what would be lost is shown first"
 ends 4 'with --yes' --json group start web --force-old-data
-jq -e '.text == "what a1 wrote after 04:00"' "$dir/out" >/dev/null
+out_has '.text == "what a1 wrote after 04:00"'
 ok $? "also as JSON"
 run --json vm show nobody
 [ ! -s "$dir/out" ] && [ "$status" = 3 ]

@@ -9,3 +9,6 @@ fence_fence_holdfast_lab_SOURCES = \
 fence_fence_holdfast_lab_LDADD = libcommon.a $(GLIB_LIBS) $(OPENSSL_LIBS) -lpthread
 
 noinst_HEADERS += fence/lab-client.h fence/lab-metadata.h fence/lab-options.h
+
+UNIT_TESTS += tests/unit/test-lab-fence-options
+tests_unit_test_lab_fence_options_SOURCES = tests/unit/test-lab-fence-options.c fence/lab-options.c fence/lab-metadata.c

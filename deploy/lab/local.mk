@@ -63,3 +63,8 @@ EXTRA_DIST += \
 	deploy/lab/holdfast_lab/logs.py \
 	deploy/lab/holdfast_lab/paths.py \
 	deploy/lab/holdfast_lab/up.py
+
+UNIT_TESTS += tests/unit/test-bmc-wire
+tests_unit_test_bmc_wire_SOURCES = tests/unit/test-bmc-wire.c deploy/lab/bmc/wire.c deploy/lab/labd/packet.c
+UNIT_TESTS += tests/unit/test-lab-faults
+tests_unit_test_lab_faults_SOURCES = tests/unit/test-lab-faults.c deploy/lab/labd/config.c deploy/lab/labd/faults.c

@@ -75,7 +75,7 @@ def make_node(paths, node, nodes, disk_mib):
     shutil.copy(paths.binary("systemctl"), os.path.join(directory, "bin"))
     shutil.copy(os.path.join(paths.program, "node/setup"), os.path.join(directory, "bin"))
     stage = paths.stage if os.path.isdir(paths.stage) else ""
-    write(os.path.join(directory, "node.conf"), f"[node]\nstage={stage}\n")
+    write(os.path.join(directory, "node.conf"), f"[node]\nstage={stage}\nbuild={paths.build}\n")
     write(os.path.join(directory, "node.env"), f"NAME={node.name}\nID={node.id}\nROLE={node.role}\n")
     write(os.path.join(directory, "hosts"), layout.hosts_file(nodes))
     for port in range(layout.SERIAL_PORTS):

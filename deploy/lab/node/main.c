@@ -130,7 +130,7 @@ static int run_setup(struct error *err)
 	return 0;
 }
 
-static int read_stage_path(const char *node_directory, char **stage, struct error *err)
+static int read_params(const char *node_directory, char **product, char **build, struct error *err)
 {
 	cleanup_free char *path = g_build_filename(node_directory, "node.conf", NULL);
 	g_autoptr(GKeyFile) file = g_key_file_new();
@@ -138,8 +138,9 @@ static int read_stage_path(const char *node_directory, char **stage, struct erro
 
 	if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &why))
 		return error_set(err, ERROR_FAILED, "cannot read %s: %s", path, why->message);
-	*stage = g_key_file_get_string(file, "node", "stage", NULL);
-	return *stage ? 0 : error_set(err, ERROR_FAILED, "%s names no stage", path);
+	*product = g_key_file_get_string(file, "node", "stage", NULL);
+	*build = g_key_file_get_string(file, "node", "build", NULL);
+	return *product && *build ? 0 : error_set(err, ERROR_FAILED, "%s names no stage or no build", path);
 }
 
 static int serve(struct node *node, struct error *err)
@@ -169,14 +170,17 @@ static int serve(struct node *node, struct error *err)
 static int boot(struct node *node, struct error *err)
 {
 	const char *node_directory = getenv("LAB_NODE_DIR");
-	cleanup_free char *stage = NULL;
+	cleanup_free char *product = NULL;
+	cleanup_free char *build = NULL;
 
 	if (getpid() != 1 || !node_directory)
 		return error_set(err, ERROR_USAGE, "this is PID 1 of the lab's nodes, nothing else");
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	signal(SIGPIPE, SIG_IGN);
-	if (read_stage_path(node_directory, &stage, err) < 0 || stage_enter(node_directory, stage, err) < 0 ||
-		run_setup(err) < 0)
+	if (read_params(node_directory, &product, &build, err) < 0)
+		return -1;
+	const struct stage_params params = { node_directory, product, build };
+	if (stage_enter(&params, err) < 0 || run_setup(err) < 0)
 		return -1;
 	return serve(node, err);
 }

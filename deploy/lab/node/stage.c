@@ -36,6 +36,7 @@ static const struct mount_step basic_mounts[] = {
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755" },
 	{ "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
 	{ "tmpfs", "/var/tmp", MS_NOSUID | MS_NODEV, "mode=1777" },
+	{ "tmpfs", "/root", MS_NOSUID | MS_NODEV, "mode=700" },
 	{ "hostfs", "/lab", MS_NOSUID | MS_NODEV, NULL }, // options: the node's directory
 	{ "ext4", "/state", MS_NOSUID | MS_NODEV, NULL }, // from /dev/ubda
 };
@@ -198,6 +199,20 @@ static int mount_basics(const char *node_directory, struct error *err)
 	return 0;
 }
 
+static int mount_build(const char *build, struct error *err)
+{
+	char target[512];
+
+	if (!*build)
+		return 0;
+	snprintf(target, sizeof(target), ROOT "%s", build);
+	if (make_directories(target, err) < 0)
+		return -1;
+	if (mount("build", target, "hostfs", MS_RDONLY | MS_NOSUID | MS_NODEV, build) < 0)
+		return error_set_errno(err, errno, "cannot mount the host's %s", build);
+	return 0;
+}
+
 static int bind_kept(struct error *err)
 {
 	char target[256], source[256];
@@ -235,9 +250,10 @@ static int move_into_root(struct error *err)
 	return 0;
 }
 
-int stage_enter(const char *node_directory, const char *stage, struct error *err)
+int stage_enter(const struct stage_params *params, struct error *err)
 {
-	if (mount_overlay(stage, err) < 0 || mount_basics(node_directory, err) < 0 || bind_kept(err) < 0)
+	if (mount_overlay(params->product, err) < 0 || mount_basics(params->node_directory, err) < 0 ||
+		mount_build(params->build, err) < 0 || bind_kept(err) < 0)
 		return -1;
 	return move_into_root(err);
 }

@@ -6,8 +6,14 @@
 
 #include "common/error.h"
 
-// Called once, by PID 1, with the host's root as its root. NODE_DIRECTORY is the host's path of the node's own directory (seen as /lab
-// afterwards), STAGE that of the installed product ("" if there is none).
-int stage_enter(const char *node_directory, const char *stage, struct error *err) MUST_CHECK;
+// All are paths of the host.
+struct stage_params {
+	const char *node_directory;	// the node's own directory, seen as /lab afterwards
+	const char *product;		// the installed product; "" if there is none
+	const char *build;		// seen under its own name, read-only, although it may be in /tmp or /root; "" for none
+};
+
+// Called once, by PID 1, with the host's root as its root.
+int stage_enter(const struct stage_params *params, struct error *err) MUST_CHECK;
 
 #endif

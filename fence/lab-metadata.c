@@ -6,8 +6,8 @@
 const char fence_lab_metadata[] =
 "<?xml version=\"1.0\" ?>\n"
 "<resource-agent name=\"fence_holdfast_lab\" shortdesc=\"Fence agent for the power switches of Holdfast's lab\">\n"
-"<longdesc>Switches a node of a Holdfast lab (deploy/lab) off and on through its power switch on the lab's mgmt network. An answer comes only when every "
-"process of the node's kernel is gone.</longdesc>\n"
+"<longdesc>Switches a node of a Holdfast lab (deploy/lab) off and on through its power switch on the lab's mgmt network. "
+"An answer comes only when every process of the node's kernel is gone.</longdesc>\n"
 "<vendor-url></vendor-url>\n"
 "<parameters>\n"
 "\t<parameter name=\"action\" unique=\"0\" required=\"1\">\n"

@@ -68,3 +68,14 @@ UNIT_TESTS += tests/unit/test-bmc-wire
 tests_unit_test_bmc_wire_SOURCES = tests/unit/test-bmc-wire.c deploy/lab/bmc/wire.c deploy/lab/labd/packet.c
 UNIT_TESTS += tests/unit/test-lab-faults
 tests_unit_test_lab_faults_SOURCES = tests/unit/test-lab-faults.c deploy/lab/labd/config.c deploy/lab/labd/faults.c
+
+EXTRA_DIST += \
+	tests/integration/fence-agent.rng \
+	tests/integration/own-lab.sh \
+	tests/integration/test-fence-metadata.sh \
+	tests/integration/test-lab-down.sh \
+	tests/integration/test-lab-exec.sh \
+	tests/integration/test-lab-fence.sh \
+	tests/integration/test-lab-links.sh \
+	tests/integration/test-lab-power.sh \
+	tests/integration/test-lab-services.sh

@@ -3,6 +3,7 @@
 command's own, 255 if the node was not there for it."""
 import argparse
 import json
+import signal
 import sys
 
 from . import execute, logs, up
@@ -129,7 +130,13 @@ def parser():
     return top
 
 
+def ended_by_signal(signum, frame):
+    raise SystemExit(128 + signum)      # so that what has been begun is cleaned up
+
+
 def main(words):
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, ended_by_signal)
     try:
         paths = Paths()
         if words[:1] == ["exec"] and words[1:2] not in (["-h"], ["--help"]):

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "common/cleanup.h"
 #include "deploy/lab/labd/control.h"
 #include "deploy/lab/labd/journal.h"
@@ -232,7 +233,7 @@ static void verb_status(struct control_client *client, struct lab *lab, char **w
 	for (unsigned i = 0; i < lab->config->count; i++)
 		json_array_append_new(nodes, describe_node(lab, i));
 	describe_faults(lab, links);
-	root = json_pack("{s:o, s:o}", "nodes", nodes, "links", links);
+	root = json_pack("{s:o, s:o, s:i}", "nodes", nodes, "links", links, "labd_pid", (int)getpid());
 	text = json_dumps(root, JSON_COMPACT);
 	control_line(client, "%s", text ? text : "{}");
 	json_decref(root);

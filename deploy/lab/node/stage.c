@@ -241,6 +241,22 @@ static int bind_kept(struct error *err)
 	return 0;
 }
 
+// What udev or systemd makes on a real node.
+static int make_links(struct error *err)
+{
+	static const char *const links[][2] = { { "/proc/self/fd", "/dev/fd" },
+		{ "/proc/self/fd/0", "/dev/stdin" }, { "/proc/self/fd/1", "/dev/stdout" },
+		{ "/proc/self/fd/2", "/dev/stderr" } };
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		snprintf(path, sizeof(path), ROOT "%s", links[i][1]);
+		if (symlink(links[i][0], path) < 0 && errno != EEXIST)
+			return error_set_errno(err, errno, "cannot make %s", links[i][1]);
+	}
+	return 0;
+}
+
 // pivot_root also moves the kernel's threads, which run DRBD's handlers.
 static int move_into_root(struct error *err)
 {
@@ -253,7 +269,7 @@ static int move_into_root(struct error *err)
 int stage_enter(const struct stage_params *params, struct error *err)
 {
 	if (mount_overlay(params->product, err) < 0 || mount_basics(params->node_directory, err) < 0 ||
-		mount_build(params->build, err) < 0 || bind_kept(err) < 0)
+		mount_build(params->build, err) < 0 || bind_kept(err) < 0 || make_links(err) < 0)
 		return -1;
 	return move_into_root(err);
 }

@@ -23,3 +23,20 @@ libhypervisor_a_SOURCES += \
 EXTRA_PROGRAMS = hypervisord
 hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
+
+UNIT_TESTS += tests/unit/test-config tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
+	tests/unit/test-saved-state tests/unit/test-vm-state
+HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
+tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_saved_state_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_vm_state_LDADD = $(HYPERVISOR_TEST_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-qmp tests/fuzz/fuzz-save-header
+tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz-qmp.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_qmp_LDADD = libhypervisor.a $(COMMON_LIBS)
+tests_fuzz_fuzz_save_header_SOURCES = tests/fuzz/fuzz-save-header.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)

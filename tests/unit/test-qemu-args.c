@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// QEMU's command line and the check of definitions.
+#include "tests/unit/unit.h"
+
+#include <string.h>
+#include "hypervisor/accel.h"
+#include "hypervisor/qemu-args.h"
+
+static Holdfast__Disk disk0 = HOLDFAST__DISK__INIT, disk1 = HOLDFAST__DISK__INIT;
+static Holdfast__Disk *disks[] = { &disk0, &disk1 };
+
+static Holdfast__Vm make_vm(void)
+{
+	Holdfast__Vm vm = HOLDFAST__VM__INIT;
+	disk0.name = (char *)"disk0";
+	disk1.name = (char *)"disk1";
+	vm.name = (char *)"db";
+	vm.group = (char *)"web";
+	vm.cpus = 2;
+	vm.memory_mib = 192;
+	vm.disks = disks;
+	vm.n_disks = 2;
+	return vm;
+}
+
+static char **build(const Holdfast__Vm *vm, bool kvm, bool incoming)
+{
+	static const uint64_t bytes[] = { 1 << 20, 3 << 20 };
+	struct error err = ERROR_INIT;
+	char **argv = NULL;
+	struct qemu_params params = {
+		.vm = vm, .qemu = "/usr/bin/qemu", .kvm = kvm, .incoming = incoming, .disk_bytes = bytes,
+		.qmp_fd = 10, .agent_fd = 11, .console_fd = 12, .log_fd = 13, .serial_fds = { 14, 15, 16 },
+	};
+	assert_ok(qemu_args_build(&params, &argv, &err), err);
+	return argv;
+}
+
+// The argument that follows OPTION, the Nth time that it is there; NULL: not there.
+static const char *value(char **argv, const char *option, int nth)
+{
+	for (; *argv; argv++)
+		if (!strcmp(*argv, option) && nth-- == 0)
+			return argv[1];
+	return NULL;
+}
+
+static bool has(char **argv, const char *option)
+{
+	for (; *argv; argv++)
+		if (!strcmp(*argv, option))
+			return true;
+	return false;
+}
+
+static void a_guest_starts_stopped_and_in_a_sandbox(void **state)
+{
+	Holdfast__Vm vm = make_vm();
+	char **argv = build(&vm, false, false);
+	assert_string_equal(argv[0], "/usr/bin/qemu");
+	assert_true(has(argv, "-S"));
+	assert_true(has(argv, "-nodefaults"));
+	assert_true(has(argv, "-no-user-config"));
+	assert_string_equal(value(argv, "-sandbox", 0),
+			    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=tcg");
+	assert_string_equal(value(argv, "-smp", 0), "2");
+	assert_null(value(argv, "-incoming", 0));
+	assert_null(value(argv, "-cpu", 0));
+	assert_null(value(argv, "-kernel", 0));
+	qemu_args_free(argv);
+	argv = build(&vm, true, true);
+	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=kvm");
+	assert_string_equal(value(argv, "-incoming", 0), "defer");
+	assert_string_equal(value(argv, "-cpu", 0), "host");
+	qemu_args_free(argv);
+}
+
+// A size that is a multiple of 256 KiB is what migration under TCG corrupts.
+static void memory_under_tcg_is_never_a_multiple_of_256_kib(void **state)
+{
+	Holdfast__Vm vm = make_vm();
+	char **argv = build(&vm, false, false);
+	assert_string_equal(value(argv, "-m", 0), "196616K");
+	qemu_args_free(argv);
+	argv = build(&vm, true, false);
+	assert_string_equal(value(argv, "-m", 0), "196608K");
+	qemu_args_free(argv);
+	for (vm.memory_mib = 8; vm.memory_mib < 5000; vm.memory_mib += 7)
+		assert_int_not_equal(qemu_ram_kib(&vm, false) % 256, 0);
+}
+
+static void disks_start_on_hold(void **state)
+{
+	Holdfast__Vm vm = make_vm();
+	char **argv = build(&vm, false, false);
+	json_t *hold = json_loads(value(argv, "-blockdev", 2), 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(hold, "driver")), "blkdebug");
+	assert_string_equal(json_string_value(json_object_get(hold, "node-name")), "hold1");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(hold, "image"), "size")), 3 << 20);
+	json_t *errors = json_object_get(hold, "inject-error");
+	assert_int_equal(json_array_size(errors), 4); // flush must work: a reopen flushes
+	for (size_t i = 0; i < 4; i++) {
+		json_t *error = json_array_get(errors, i);
+		assert_string_not_equal(json_string_value(json_object_get(error, "iotype")), "flush");
+		assert_true(json_is_false(json_object_get(error, "once")));
+		assert_true(json_is_true(json_object_get(error, "immediately")));
+	}
+	json_decref(hold);
+	assert_string_equal(value(argv, "-blockdev", 3), "{\"driver\":\"raw\",\"node-name\":\"disk1\",\"file\":\"hold1\"}");
+	assert_null(value(argv, "-blockdev", 4));
+	const char *device = value(argv, "-device", 2);
+	assert_non_null(strstr(device, "virtio-blk-pci,drive=disk1,"));
+	assert_non_null(strstr(device, "werror=stop,rerror=stop,logical_block_size=512,physical_block_size=512,write-cache=on"));
+	qemu_args_free(argv);
+}
+
+static void the_real_node_is_a_descriptor(void **state)
+{
+	json_t *node = qemu_real_node(1, true);
+	assert_string_equal(json_string_value(json_object_get(node, "driver")), "host_device");
+	assert_string_equal(json_string_value(json_object_get(node, "node-name")), "real1");
+	assert_string_equal(json_string_value(json_object_get(node, "filename")), "/dev/fdset/65");
+	assert_true(json_is_true(json_object_get(json_object_get(node, "cache"), "direct")));
+	assert_true(json_is_false(json_object_get(json_object_get(node, "cache"), "no-flush")));
+	json_decref(node);
+	node = qemu_real_node(0, false);
+	assert_string_equal(json_string_value(json_object_get(node, "driver")), "file");
+	json_decref(node);
+}
+
+static void sockets_and_serial_ports_are_descriptors(void **state)
+{
+	Holdfast__Vm vm = make_vm();
+	Holdfast__Serial serial = HOLDFAST__SERIAL__INIT, *serials[] = { &serial };
+	serial.path = (char *)"/dev/ttyS0";
+	vm.serials = serials;
+	vm.n_serials = 1;
+	char **argv = build(&vm, false, false);
+	assert_string_equal(value(argv, "-chardev", 0), "socket,id=qmp,fd=10,server=on,wait=off");
+	assert_string_equal(value(argv, "-chardev", 1), "socket,id=agent,fd=11,server=on,wait=off");
+	assert_string_equal(value(argv, "-chardev", 2),
+			    "socket,id=console,fd=12,server=on,wait=off,logfile=/dev/fdset/1,logappend=on");
+	assert_string_equal(value(argv, "-chardev", 3), "file,id=serial1,path=/dev/fdset/8,append=on");
+	assert_string_equal(value(argv, "-add-fd", 1), "fd=14,set=8");
+	for (char **argument = argv; *argument; argument++)
+		assert_null(strstr(*argument, "/dev/ttyS0"));
+	qemu_args_free(argv);
+}
+
+// Text of the administrator's is one argument of its own, whatever is in it.
+static void a_kernel_line_stays_one_argument(void **state)
+{
+	Holdfast__Vm vm = make_vm();
+	vm.kernel = (char *)"/boot/a,b=c";
+	vm.append = (char *)"console=ttyS0 x=\"y z\",q -S";
+	char **argv = build(&vm, false, false);
+	assert_string_equal(value(argv, "-kernel", 0), "/boot/a,b=c");
+	assert_string_equal(value(argv, "-append", 0), "console=ttyS0 x=\"y z\",q -S");
+	qemu_args_free(argv);
+}
+
+#define REFUSED(vm) assert_fails(qemu_definition_check(&(vm), &err), err, ERROR_USAGE)
+
+static void bad_definitions_are_refused(void **state)
+{
+	struct error err = ERROR_INIT;
+	Holdfast__Vm vm = make_vm();
+	assert_ok(qemu_definition_check(&vm, &err), err);
+	vm.name = (char *)"a,b";
+	REFUSED(vm);
+	vm = make_vm();
+	vm.cpus = 0;
+	REFUSED(vm);
+	vm = make_vm();
+	vm.memory_mib = 4;
+	REFUSED(vm);
+	vm = make_vm();
+	vm.kernel = (char *)"boot/vmlinuz";
+	REFUSED(vm);
+	vm.kernel = (char *)"/boot/vm\nlinuz";
+	REFUSED(vm);
+	vm = make_vm();
+	vm.append = (char *)"quiet";
+	REFUSED(vm);
+	vm = make_vm();
+	disk1.name = (char *)"disk0";
+	REFUSED(vm);
+	vm = make_vm();
+	vm.uuid = (char *)"1234";
+	REFUSED(vm);
+	vm.uuid = (char *)"12345678-1234-1234-1234-12345678abcd,foo";
+	REFUSED(vm);
+	vm.uuid = (char *)"12345678-1234-1234-1234-12345678abcd";
+	assert_ok(qemu_definition_check(&vm, &err), err);
+	vm.restart_limit = 17;
+	REFUSED(vm);
+}
+
+static void bad_nics_are_refused(void **state)
+{
+	struct error err = ERROR_INIT;
+	Holdfast__Vm vm = make_vm();
+	Holdfast__Nic nic = HOLDFAST__NIC__INIT, *nics[] = { &nic };
+	vm.nics = nics;
+	vm.n_nics = 1;
+	nic.network = (char *)"br0";
+	REFUSED(vm);
+	nic.network = (char *)"user";
+	nic.mac = (char *)"52:54:00:11:22:33,x=y";
+	REFUSED(vm);
+	nic.mac = (char *)"52:54:00:11:22:33";
+	assert_ok(qemu_definition_check(&vm, &err), err);
+	char **argv = build(&vm, false, false);
+	assert_string_equal(value(argv, "-netdev", 0), "user,id=net0");
+	qemu_args_free(argv);
+}
+
+static void kvm_needs_the_cpu_flag(void **state)
+{
+	assert_true(accel_line_has_flag("flags\t\t: fpu vme svm de\n"));
+	assert_true(accel_line_has_flag("flags\t\t: fpu vmx\n"));
+	assert_false(accel_line_has_flag("flags\t\t: fpu vmx_fake xsvm kvm\n"));
+	assert_false(accel_line_has_flag("model name\t: vmx\n"));
+	assert_false(accel_line_has_flag("flags"));
+	assert_false(accel_line_has_flag(""));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_guest_starts_stopped_and_in_a_sandbox),
+	cmocka_unit_test(memory_under_tcg_is_never_a_multiple_of_256_kib),
+	cmocka_unit_test(disks_start_on_hold),
+	cmocka_unit_test(the_real_node_is_a_descriptor),
+	cmocka_unit_test(sockets_and_serial_ports_are_descriptors),
+	cmocka_unit_test(a_kernel_line_stays_one_argument),
+	cmocka_unit_test(bad_definitions_are_refused),
+	cmocka_unit_test(bad_nics_are_refused),
+	cmocka_unit_test(kvm_needs_the_cpu_flag),
+};
+UNIT_MAIN(tests)

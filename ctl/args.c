@@ -103,7 +103,7 @@ static int take_verb(struct parser *parser, const char *word, struct error *err)
 		if (count + 1 < WORDS_MAX)
 			words[count++] = verb->name;
 	}
-	snprintf(before, sizeof(before), "holdfast %s has no verb", noun->name);
+	snprintf(before, sizeof(before), "%s has no verb", noun->name);
 	snprintf(help, sizeof(help), "holdfast %s --help", noun->name);
 	return unknown_word(before, word, words, help, err);
 }
@@ -213,14 +213,14 @@ static int check_operands(const struct args *args, struct error *err)
 {
 	for (const struct arg *arg = args->verb->operands; arg && arg->name; arg++)
 		if (!(arg->flags & ARG_OPTIONAL) && !args_count(args, arg->name))
-			return error_set(err, ERROR_USAGE,
-				"holdfast %s %s needs %s: see `holdfast %s %s --help`", args->noun->name,
-				args->verb->name, arg->name, args->noun->name, args->verb->name);
+			return error_set(err, ERROR_USAGE, "%s %s needs %s: see `holdfast %s %s --help`",
+				args->noun->name, args->verb->name, arg->name, args->noun->name,
+				args->verb->name);
 	for (const struct arg *arg = args->verb->options; arg && arg->name; arg++)
 		if ((arg->flags & ARG_REQUIRED) && !args_count(args, arg->name))
-			return error_set(err, ERROR_USAGE,
-				"holdfast %s %s needs --%s: see `holdfast %s %s --help`", args->noun->name,
-				args->verb->name, arg->name, args->noun->name, args->verb->name);
+			return error_set(err, ERROR_USAGE, "%s %s needs --%s: see `holdfast %s %s --help`",
+				args->noun->name, args->verb->name, arg->name, args->noun->name,
+				args->verb->name);
 	return 0;
 }
 
@@ -233,9 +233,8 @@ static int check_whole(const struct args *args, struct error *err)
 			"nothing to do: give a command, like `holdfast cluster status`; `holdfast --help` "
 			"lists them");
 	if (!args->verb)
-		return error_set(err, ERROR_USAGE,
-			"holdfast %s needs a verb: `holdfast %s --help` lists them", args->noun->name,
-			args->noun->name);
+		return error_set(err, ERROR_USAGE, "%s needs a verb: `holdfast %s --help` lists them",
+			args->noun->name, args->noun->name);
 	if (args_count(args, "socket") && args_count(args, "connect"))
 		return error_set(
 			err, ERROR_USAGE, "--socket and --connect name two different ways: give one of them");

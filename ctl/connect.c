@@ -48,6 +48,15 @@ static int connect_tls(struct session *session, struct error *err)
 	return session->client ? 0 : error_prefix(err, "cannot reach clusterd");
 }
 
+// What a stand-alone hypervisord is never asked.
+static int needs_clusterd(const struct args *args, struct error *err)
+{
+	return error_set(err, ERROR_UNREACHABLE,
+		"%s needs clusterd, and hypervisord is what answers here: systemctl start "
+		"holdfast-clusterd",
+		args->noun->name);
+}
+
 int session_connect(struct session *session, struct error *err)
 {
 	const struct args *args = session->args;
@@ -57,18 +66,14 @@ int session_connect(struct session *session, struct error *err)
 		return 0;
 	if (args_count(args, "connect"))
 		return connect_tls(session, err);
-	if (*socket) {
+	if (*socket)
 		session->standalone = strstr(socket, "hypervisord");
-		return connect_unix(session, socket, session->standalone ? "hypervisord" : "clusterd", err);
-	}
-	session->standalone =
-		access(RPC_CLUSTERD_SOCKET, F_OK) < 0 && access(RPC_HYPERVISORD_SOCKET, F_OK) == 0;
-	if (!session->standalone)
-		return connect_unix(session, RPC_CLUSTERD_SOCKET, "clusterd", err);
-	if (args->noun->cluster_only)
-		return error_set(err, ERROR_UNREACHABLE,
-			"holdfast %s needs clusterd, and only hypervisord runs here: systemctl start "
-			"holdfast-clusterd",
-			args->noun->name);
-	return connect_unix(session, RPC_HYPERVISORD_SOCKET, "hypervisord", err);
+	else
+		session->standalone =
+			access(RPC_CLUSTERD_SOCKET, F_OK) < 0 && access(RPC_HYPERVISORD_SOCKET, F_OK) == 0;
+	if (!*socket)
+		socket = session->standalone ? RPC_HYPERVISORD_SOCKET : RPC_CLUSTERD_SOCKET;
+	if (session->standalone && args->noun->cluster_only)
+		return needs_clusterd(args, err);
+	return connect_unix(session, socket, session->standalone ? "hypervisord" : "clusterd", err);
 }

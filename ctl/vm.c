@@ -8,7 +8,7 @@
 #include "ctl/session.h"
 
 #define MIB (1ull << 20)
-#define DISK_NAME_BYTES 24
+#define DISK_NAME_BYTES 32
 
 // What a definition points into, allocated together.
 struct vm_parts {
@@ -215,7 +215,7 @@ static const struct arg create_options[] = {
 		.kind = ARG_PATH,
 		.what = "path",
 		.flags = ARG_REPEATED,
-		.help = "a further serial port, written to this file or device of the node" },
+		.help = "a further serial port: a device of the node, or a file in its serial-directory" },
 	{ .name = "nic",
 		.kind = ARG_CHOICE,
 		.what = "network",

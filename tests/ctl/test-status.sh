@@ -53,6 +53,7 @@ ok $? "a full disk is not success"
 to=()
 ends 1 'cannot reach clusterd at .*/none.sock: is holdfast-clusterd running\? systemctl start holdfast-clusterd' vm list --socket "$dir/none.sock"
 ends 1 'cannot reach hypervisord at .*: is holdfast-hypervisord running' vm list --socket "$dir/hypervisord.sock"
+ends 1 'cluster needs clusterd, and hypervisord is what answers here' cluster status --socket "$dir/hypervisord.sock"
 ends 1 'certificate' vm list --connect 127.0.0.1:1 --pki "$dir"
 : >"$dir/plain"
 ends 1 'clusterd' vm list --socket "$dir/plain"

@@ -80,11 +80,12 @@ static int run_agent(struct scene *scene, const char *action)
 	struct spawn_output output;
 	struct error err = ERROR_INIT;
 
-	if (spawn_run_blocking(argv, AGENT_TIMEOUT_MS, &output, &err) < 0 && !WIFEXITED(output.status))
+	int status = spawn_run_blocking(argv, AGENT_TIMEOUT_MS, &output, &err);
+	if (status < 0 && (!WIFEXITED(output.status) || !WEXITSTATUS(output.status)))
 		fail_msg("%s: %s", action, err.message);
 	free(scene->said);
 	scene->said = steal_ptr(output.err);
-	int status = WEXITSTATUS(output.status);
+	status = WEXITSTATUS(output.status);
 	spawn_output_done(&output);
 	return status;
 }
@@ -403,6 +404,7 @@ static void stop_asks_qemu_to_quit(void **state)
 		poll(NULL, 0, 10);
 	record(scene, "db", "sales", "running", qemu, 0);
 	assert_int_equal(run_agent(scene, "stop"), OCF_SUCCESS);
+	assert_false(lives(qemu));
 	assert_int_equal(waitpid(qemu, &status, 0), qemu);
 	scene->child_count--;
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0); // it ended by itself, not by SIGKILL

@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "common/log.h"
 
+#define STATE_VOLUME 0
 #define SETTLE_RETRY_MS 1000u
 #define SETTLE_LOCK_MS 600000u
 
@@ -83,6 +84,15 @@ void move_free(struct move *move)
 	free(move->address);
 	free(move->boot);
 	free(move);
+}
+
+int move_volume_bytes(
+	struct moves *moves, const Holdfast__Group *group, size_t i, uint64_t *bytes, struct error *err)
+{
+	*bytes = 0;
+	if (group->volumes[i]->index == STATE_VOLUME)
+		return 0;
+	return storage_volume_bytes(moves->hv->storage, group, group->volumes[i]->index, bytes, err);
 }
 
 int move_pause_add(struct move *move, const char *vm, struct error *err)

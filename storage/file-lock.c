@@ -26,7 +26,8 @@ static void read_owner(int fd, char owner[NODE_LIMIT])
 
 static int busy_elsewhere(const char *base, const char *owner, struct error *err)
 {
-	return error_set(err, ERROR_BUSY, "%s is in use on %s: stop it there first", base, owner[0] ? owner : "another node");
+	return error_set(err, ERROR_BUSY, "%s is in use on %s: stop it there first", base,
+		owner[0] ? owner : "another node");
 }
 
 bool file_lock_is_ours(const char *base, int fd)
@@ -36,11 +37,13 @@ bool file_lock_is_ours(const char *base, int fd)
 
 	if (path_format(path, sizeof(path), NULL, "%s/lock", base) < 0)
 		return false;
-	return fstat(fd, &locked) == 0 && lstat(path, &named) == 0 && locked.st_ino == named.st_ino && locked.st_dev == named.st_dev;
+	return fstat(fd, &locked) == 0 && lstat(path, &named) == 0 && locked.st_ino == named.st_ino &&
+		locked.st_dev == named.st_dev;
 }
 
 // Another node's name in the lock is fine if none of its guests is left; our own always is (hypervisord was started again).
-static int check_owner(const char *base, const char *owner, const char *node, const Holdfast__Group *group, struct error *err)
+static int check_owner(const char *base, const char *owner, const char *node, const Holdfast__Group *group,
+	struct error *err)
 {
 	if (!owner[0] || strcmp(owner, node) == 0)
 		return 0;
@@ -49,7 +52,8 @@ static int check_owner(const char *base, const char *owner, const char *node, co
 	return 0;
 }
 
-int file_lock_take(const char *base, const char *node, const Holdfast__Group *group, int *fd, struct error *err)
+int file_lock_take(
+	const char *base, const char *node, const Holdfast__Group *group, int *fd, struct error *err)
 {
 	char path[PATH_MAX], owner[NODE_LIMIT];
 
@@ -69,7 +73,8 @@ int file_lock_take(const char *base, const char *node, const Holdfast__Group *gr
 			continue;
 		if (check_owner(base, owner, node, group, err) < 0)
 			return -1;
-		if (ftruncate(lock, 0) < 0 || pwrite(lock, node, strlen(node), 0) != (ssize_t)strlen(node) || fsync(lock) < 0)
+		if (ftruncate(lock, 0) < 0 || pwrite(lock, node, strlen(node), 0) != (ssize_t)strlen(node) ||
+			fsync(lock) < 0)
 			return error_set_errno(err, errno, "cannot write %s", path);
 		*fd = steal_fd(&lock);
 		return 0;
@@ -87,7 +92,8 @@ int file_lock_check(const char *base, const char *node, const Holdfast__Group *g
 		return errno == ENOENT ? 0 : error_set_errno(err, errno, "%s", path);
 	read_owner(lock, owner);
 	if (flock(lock, LOCK_SH | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? busy_elsewhere(base, owner, err) : error_set_errno(err, errno, "%s", path);
+		return errno == EWOULDBLOCK ? busy_elsewhere(base, owner, err)
+					    : error_set_errno(err, errno, "%s", path);
 	return check_owner(base, owner, node, group, err);
 }
 
@@ -109,7 +115,9 @@ int file_lock_take_away(const char *base, struct error *err)
 
 int file_volume_mark_used(int fd, const char *path, struct error *err)
 {
-	return flock(fd, LOCK_SH | LOCK_NB) < 0 ? error_set_errno(err, errno, "%s cannot be marked as used", path) : 0;
+	return flock(fd, LOCK_SH | LOCK_NB) < 0
+		? error_set_errno(err, errno, "%s cannot be marked as used", path)
+		: 0;
 }
 
 static int volume_unused(const char *path, struct error *err)
@@ -125,7 +133,8 @@ static int volume_unused(const char *path, struct error *err)
 		return error_set_errno(err, errno, "%s", path);
 	close(steal_fd(&fd)); // our own descriptor is no holder
 	holders_describe(path, holders, sizeof(holders));
-	return error_set(err, ERROR_BUSY, "%s is still open: %s", path, holders[0] ? holders : "by a program on another node");
+	return error_set(err, ERROR_BUSY, "%s is still open: %s", path,
+		holders[0] ? holders : "by a program on another node");
 }
 
 int file_volumes_unused(const char *base, const Holdfast__Group *group, struct error *err)
@@ -134,7 +143,8 @@ int file_volumes_unused(const char *base, const Holdfast__Group *group, struct e
 		char path[PATH_MAX];
 		if (group->volumes[i]->index == 0)
 			continue;
-		if (path_format(path, sizeof(path), err, "%s/%u.raw", base, group->volumes[i]->index) < 0 || volume_unused(path, err) < 0)
+		if (path_format(path, sizeof(path), err, "%s/%u.raw", base, group->volumes[i]->index) < 0 ||
+			volume_unused(path, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -13,21 +13,24 @@
 #include <sys/statvfs.h>
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "common/log.h"
 #include "storage/file-lock.h"
 
 #define STATE_INDEX 0
 
-static int group_path(const struct storage *storage, const Holdfast__Group *group, char *path, size_t size, struct error *err)
+static int group_path(const struct storage *storage, const Holdfast__Group *group, char *path, size_t size,
+	struct error *err)
 {
 	const char *directory = group->directory[0] ? group->directory : storage->directory;
 
 	if (directory[0] != '/')
-		return error_set(err, ERROR_USAGE, "the volume directory \"%s\" is not an absolute path", directory);
+		return error_set(
+			err, ERROR_USAGE, "the volume directory \"%s\" is not an absolute path", directory);
 	return path_format(path, size, err, "%s/%s", directory, group->name);
 }
 
-static int volume_path(const struct storage *storage, const Holdfast__Group *group, uint32_t index, char *path, size_t size,
-	struct error *err)
+static int volume_path(const struct storage *storage, const Holdfast__Group *group, uint32_t index,
+	char *path, size_t size, struct error *err)
 {
 	char base[PATH_MAX];
 
@@ -53,8 +56,10 @@ static int check_space(const char *directory, uint64_t need, struct error *err)
 		return error_set_errno(err, errno, "%s", directory);
 	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (need > room)
-		return error_set(err, ERROR_NO_SPACE, "%s has %llu MiB free and %llu MiB are needed: make room, or choose smaller disks",
-			directory, (unsigned long long)(room >> 20), (unsigned long long)((need + (1 << 20) - 1) >> 20));
+		return error_set(err, ERROR_NO_SPACE,
+			"%s has %llu MiB free and %llu MiB are needed: make room, or choose smaller disks",
+			directory, (unsigned long long)(room >> 20),
+			(unsigned long long)((need + (1 << 20) - 1) >> 20));
 	return 0;
 }
 
@@ -73,7 +78,8 @@ static int missing_bytes(const struct making *making, uint64_t *bytes, struct er
 		if (lstat(path, &st) < 0 && errno != ENOENT)
 			return error_set_errno(err, errno, "%s", path);
 		if ((uint64_t)st.st_size > volume->size_bytes)
-			return error_set(err, ERROR_UNSAFE, "%s has %llu bytes, the definition says %llu: volumes do not shrink", path,
+			return error_set(err, ERROR_UNSAFE,
+				"%s has %llu bytes, the definition says %llu: volumes do not shrink", path,
 				(unsigned long long)st.st_size, (unsigned long long)volume->size_bytes);
 		uint64_t have = (uint64_t)st.st_blocks * 512;
 		*bytes += have < volume->size_bytes ? volume->size_bytes - have : 0;
@@ -92,7 +98,8 @@ static int make_volume(const char *path, uint64_t bytes, struct error *err)
 		return error_set(err, ERROR_UNSAFE, "%s is not a plain file", path);
 	// A file system that cannot allocate ahead gets a sparse file.
 	if (fallocate(fd, 0, 0, (off_t)bytes) < 0 && (errno != EOPNOTSUPP || ftruncate(fd, (off_t)bytes) < 0))
-		return error_set_errno(err, errno, "cannot make %s of %llu MiB", path, (unsigned long long)(bytes >> 20));
+		return error_set_errno(
+			err, errno, "cannot make %s of %llu MiB", path, (unsigned long long)(bytes >> 20));
 	if (fsync(fd) < 0)
 		return error_set_errno(err, errno, "%s", path);
 	return 0;
@@ -116,7 +123,8 @@ static int make_volumes(const struct making *making, struct error *err)
 		char path[PATH_MAX];
 		struct stat st;
 		int result;
-		if (volume_path(making->storage, group, group->volumes[i]->index, path, sizeof(path), err) < 0)
+		if (volume_path(making->storage, group, group->volumes[i]->index, path, sizeof(path), err) <
+			0)
 			result = -1;
 		else if (group->volumes[i]->index == STATE_INDEX)
 			result = file_make_directory(path, 0700, err);
@@ -147,7 +155,9 @@ static int make_group(void *data, struct error *err)
 		return -1;
 	if (lstat(base, &st) < 0 || !S_ISDIR(st.st_mode))
 		return error_set(err, ERROR_UNSAFE, "%s is not a plain directory", base);
-	int result = missing_bytes(making, &need, err) < 0 || check_space(base, need, err) < 0 ? -1 : make_volumes(making, err);
+	int result = missing_bytes(making, &need, err) < 0 || check_space(base, need, err) < 0
+		? -1
+		: make_volumes(making, err);
 	if (result < 0 && fresh) {
 		char state[PATH_MAX];
 		if (path_format(state, sizeof(state), NULL, "%s/state", base) == 0)
@@ -157,13 +167,21 @@ static int make_group(void *data, struct error *err)
 	return result;
 }
 
-static int file_apply(struct storage *storage, struct replica *replica, const Holdfast__Group *group, const char *node, struct error *err)
+static int file_apply(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
+	const char *node, struct error *err)
 {
 	struct making making = { .storage = storage, .group = group };
 
-	if (task_offload(make_group, &making, err) < 0)
+	bool fresh = !replica->here;
+	if (fresh && replica_save(storage, replica, group, err) < 0)
 		return -1;
-	return replica_save(storage, replica, group, err);
+	if (task_offload(make_group, &making, err) < 0) {
+		struct error undo = ERROR_INIT;
+		if (fresh && replica_forget(storage, replica, &undo) < 0)
+			log_warning("group=%s %s", group->name, undo.message);
+		return -1;
+	}
+	return fresh ? 0 : replica_save(storage, replica, group, err);
 }
 
 static int file_bring_up(struct storage *storage, struct replica *replica, struct error *err)
@@ -192,8 +210,9 @@ static int remove_tree(int parent, const char *name, struct error *err)
 			continue;
 		if (unlinkat(fd, entry->d_name, 0) == 0)
 			continue;
-		result = errno == EISDIR || errno == EPERM ? remove_tree(fd, entry->d_name, err)
-							   : error_set_errno(err, errno, "cannot remove %s/%s", name, entry->d_name);
+		result = errno == EISDIR || errno == EPERM
+			? remove_tree(fd, entry->d_name, err)
+			: error_set_errno(err, errno, "cannot remove %s/%s", name, entry->d_name);
 	}
 	closedir(directory);
 	if (result == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
@@ -254,7 +273,7 @@ static int file_promote(struct storage *storage, struct replica *replica, const 
 		return -1;
 	if (replica->lock_fd >= 0 && file_lock_is_ours(locking.base, replica->lock_fd))
 		return 0;
-	cleanup_fd int stale = steal_fd(&replica->lock_fd);	// the agent took it away while we did not answer
+	cleanup_fd int stale = steal_fd(&replica->lock_fd); // the agent took it away while we did not answer
 	if (!replica->here && replica_save(storage, replica, group, err) < 0)
 		return -1;
 	if (task_offload(take_lock, &locking, err) < 0)
@@ -275,7 +294,8 @@ static int file_may_promote(struct storage *storage, struct replica *replica, co
 	return file_lock_check(base, params->node, group, err);
 }
 
-static int file_demote(struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
+static int file_demote(
+	struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
 {
 	char base[PATH_MAX];
 
@@ -287,7 +307,7 @@ static int file_demote(struct storage *storage, struct replica *replica, const H
 	while (file_volumes_unused(base, group, err) < 0)
 		if (loop_now_ms() >= deadline || task_pause(10, err) < 0)
 			return -1;
-	error_clear(err);	// of an earlier try
+	error_clear(err); // of an earlier try
 	file_lock_release(replica->lock_fd);
 	replica->lock_fd = -1;
 	return 0;
@@ -302,9 +322,10 @@ static int file_open_volume(struct storage *storage, struct replica *replica, co
 	struct stat st;
 
 	if (volume->index == STATE_INDEX)
-		return error_set(err, ERROR_USAGE, "group %s: the state volume of file storage is a directory, not a disk", group->name);
+		return error_set(err, ERROR_USAGE,
+			"group %s: the state volume of file storage is a directory, not a disk", group->name);
 	if (group_path(storage, group, base, sizeof(base), err) < 0 ||
-	    volume_path(storage, group, volume->index, path, sizeof(path), err) < 0)
+		volume_path(storage, group, volume->index, path, sizeof(path), err) < 0)
 		return -1;
 	if (replica->lock_fd < 0 || !file_lock_is_ours(base, replica->lock_fd))
 		return error_set(err, ERROR_UNSAFE, "group %s is not promoted on this node", group->name);
@@ -337,7 +358,8 @@ static int file_volume_bytes(struct storage *storage, struct replica *replica, c
 	return 0;
 }
 
-static int file_mount(struct storage *storage, struct replica *replica, const Holdfast__Group *group, char **path, struct error *err)
+static int file_mount(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
+	char **path, struct error *err)
 {
 	char state[PATH_MAX];
 	struct stat st;
@@ -354,12 +376,14 @@ static int file_mount(struct storage *storage, struct replica *replica, const Ho
 	return *path ? 0 : error_set_errno(err, ENOMEM, "%s", state);
 }
 
-static int file_unmount(struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
+static int file_unmount(
+	struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
 {
 	return 0;
 }
 
-static void file_status(struct storage *storage, struct replica *replica, const Holdfast__Volume *volume, Holdfast__VolumeStatus *status)
+static void file_status(struct storage *storage, struct replica *replica, const Holdfast__Volume *volume,
+	Holdfast__VolumeStatus *status)
 {
 	char path[PATH_MAX];
 
@@ -378,7 +402,8 @@ int storage_file_demote_blocking(const Holdfast__Group *group, const char *direc
 	char base[PATH_MAX];
 	struct stat st;
 
-	if (path_format(base, sizeof(base), err, "%s/%s", group->directory[0] ? group->directory : directory, group->name) < 0)
+	if (path_format(base, sizeof(base), err, "%s/%s", group->directory[0] ? group->directory : directory,
+		    group->name) < 0)
 		return -1;
 	if (lstat(base, &st) < 0 && errno == ENOENT)
 		return 0;

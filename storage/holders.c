@@ -82,7 +82,7 @@ static void append_mounts(const struct stat *target, char *text, size_t size)
 		unsigned major_number, minor_number;
 		char where[512];
 		if (sscanf(line, "%*u %*u %u:%u %*s %511s", &major_number, &minor_number, where) == 3 &&
-		    makedev(major_number, minor_number) == target->st_rdev)
+			makedev(major_number, minor_number) == target->st_rdev)
 			append(text, size, "mounted on %s", where);
 	}
 }
@@ -92,7 +92,8 @@ static void append_stacked(const struct stat *target, char *text, size_t size)
 	char path[64];
 	DIR *holders;
 
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(target->st_rdev), minor(target->st_rdev));
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(target->st_rdev),
+		minor(target->st_rdev));
 	holders = opendir(path);
 	if (!holders)
 		return;

@@ -5,6 +5,7 @@
 #define STORAGE_INTERNAL_H
 
 #include "common/task.h"
+#include "storage/drbd-watch.h"
 #include "storage/storage.h"
 
 struct storage_backend;
@@ -17,7 +18,10 @@ struct replica {
 	struct task_mutex mutex;	// one verb at a time
 	char *problem;			// why it could not be brought up, or NULL
 	unsigned mounts;		// of the state volume
+	bool quiet;			// we are changing it ourselves: what is seen of that is no event
 	int lock_fd;			// file: holds the flock while the group is ours; -1 else
+	struct drbd_view view;		// drbd: what was seen last
+	struct task_wait looked;	// drbd: woken by every look; its one waiter holds the mutex
 };
 
 struct storage {
@@ -29,6 +33,8 @@ struct storage {
 	storage_event_cb *event;
 	void *event_data;
 	struct replica *replicas;
+	struct drbd_watch *watch;	// NULL until there is a DRBD replica
+	bool drbd_prepared;		// drbd_prepare was here
 };
 
 // apply to unmount wait. REPLICA is locked and GROUP is what the caller asks about.
@@ -36,6 +42,7 @@ struct storage_backend {
 	const char *name;
 	int (*apply)(struct storage *storage, struct replica *replica, const Holdfast__Group *group, const char *node,
 		     struct error *err);
+	int (*declare_in_sync)(struct storage *storage, struct replica *replica, uint32_t index, struct error *err);	// may be NULL
 	int (*bring_up)(struct storage *storage, struct replica *replica, struct error *err);
 	int (*destroy)(struct storage *storage, struct replica *replica, struct error *err);
 	int (*promote)(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
@@ -55,7 +62,7 @@ struct storage_backend {
 	char *(*problem)(struct storage *storage, struct replica *replica, size_t at);
 };
 
-extern const struct storage_backend storage_file_backend;
+extern const struct storage_backend storage_file_backend, storage_drbd_backend;
 
 // Where a node's storage keeps its own files; NULL members: the places of docs/architecture.md. Tests give their own.
 struct storage_paths {

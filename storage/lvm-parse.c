@@ -27,7 +27,8 @@ static int text_field(const json_t *row, const char *key, char *to, size_t size,
 	const char *text = json_string_value(json_object_get(row, key));
 
 	if (!text || strlen(text) >= size)
-		return error_set(err, ERROR_PROTOCOL, "lvm's report is not understood: %s is %s", key, text ? "too long" : "missing");
+		return error_set(err, ERROR_PROTOCOL, "lvm's report is not understood: %s is %s", key,
+			text ? "too long" : "missing");
 	memcpy(to, text, strlen(text) + 1);
 	return 0;
 }
@@ -41,7 +42,8 @@ static int bytes_field(const json_t *row, const char *key, uint64_t *bytes, stru
 	errno = 0;
 	*bytes = strtoull(text, &end, 10);
 	if (errno || end == text || *end || text[0] == '-')
-		return error_set(err, ERROR_PROTOCOL, "lvm's report is not understood: %s is \"%s\"", key, text);
+		return error_set(
+			err, ERROR_PROTOCOL, "lvm's report is not understood: %s is \"%s\"", key, text);
 	return 0;
 }
 
@@ -50,9 +52,9 @@ static int volume_row(const json_t *row, struct lvm_volume *volume, struct error
 	char attributes[32];
 
 	if (text_field(row, "lv_name", volume->name, sizeof(volume->name), err) < 0 ||
-	    text_field(row, "lv_tags", volume->tags, sizeof(volume->tags), err) < 0 ||
-	    text_field(row, "lv_attr", attributes, sizeof(attributes), err) < 0 ||
-	    bytes_field(row, "lv_size", &volume->bytes, err) < 0)
+		text_field(row, "lv_tags", volume->tags, sizeof(volume->tags), err) < 0 ||
+		text_field(row, "lv_attr", attributes, sizeof(attributes), err) < 0 ||
+		bytes_field(row, "lv_size", &volume->bytes, err) < 0)
 		return -1;
 	volume->active = strlen(attributes) > 4 && attributes[4] == 'a';
 	return 0;
@@ -91,11 +93,13 @@ int lvm_parse_pool(const char *text, struct lvm_pool *info, struct error *err)
 	const json_t *row = json_array_get(rows, 0);
 	if (!row)
 		result = error_set(err, ERROR_NOT_FOUND, "lvm reports no such volume group");
-	else if (bytes_field(row, "vg_size", &info->size_bytes, err) < 0 || bytes_field(row, "vg_free", &info->free_bytes, err) < 0 ||
-		 bytes_field(row, "vg_extent_size", &info->extent_bytes, err) < 0)
+	else if (bytes_field(row, "vg_size", &info->size_bytes, err) < 0 ||
+		bytes_field(row, "vg_free", &info->free_bytes, err) < 0 ||
+		bytes_field(row, "vg_extent_size", &info->extent_bytes, err) < 0)
 		result = -1;
 	else if (!info->extent_bytes)
-		result = error_set(err, ERROR_PROTOCOL, "lvm's report is not understood: vg_extent_size is 0");
+		result =
+			error_set(err, ERROR_PROTOCOL, "lvm's report is not understood: vg_extent_size is 0");
 	else
 		result = 0;
 	json_decref(root);

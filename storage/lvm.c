@@ -19,10 +19,13 @@
 #define ARGUMENTS_MAX 24
 #define ZERO_STEP_BYTES (64ull << 20)
 
-#define WITHOUT_UDEV "activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} devices{obtain_device_list_from_udev=0}"
+#define WITHOUT_UDEV                                                     \
+	"activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} " \
+	"devices{obtain_device_list_from_udev=0}"
 
 // PROGRAM, what every call has, then ARGUMENTS (ends with NULL).
-static int lvm_run(const char *program, const char *const arguments[], struct spawn_output *output, struct error *err)
+static int lvm_run(
+	const char *program, const char *const arguments[], struct spawn_output *output, struct error *err)
 {
 	const char *argv[ARGUMENTS_MAX] = { program };
 	size_t count = 1;
@@ -57,25 +60,32 @@ static int full_name(const char *pool, const char *name, char *full, size_t size
 int lvm_pool(const char *pool, struct lvm_pool *info, struct error *err)
 {
 	struct spawn_output output = { 0 };
-	int result = lvm_run("vgs", (const char *[]){ "--reportformat", "json", "--units", "b", "--nosuffix", "-o",
-		"vg_name,vg_size,vg_free,vg_extent_size", "--", pool, NULL }, &output, err);
+	int result = lvm_run("vgs",
+		(const char *[]){ "--reportformat", "json", "--units", "b", "--nosuffix", "-o",
+			"vg_name,vg_size,vg_free,vg_extent_size", "--", pool, NULL },
+		&output, err);
 
 	if (result == 0)
 		result = lvm_parse_pool(output.out, info, err);
 	else if (output.err && strstr(output.err, "not found"))
-		result = error_set(err, ERROR_NOT_FOUND, "there is no LVM volume group %s on this node: make it (vgcreate %s DEVICE) or "
-			"name another one as pool= in holdfast.conf", pool, pool);
+		result = error_set(err, ERROR_NOT_FOUND,
+			"there is no LVM volume group %s on this node: make it (vgcreate %s DEVICE) or "
+			"name another one as pool= in holdfast.conf",
+			pool, pool);
 	spawn_output_done(&output);
 	return result;
 }
 
-int lvm_list(const char *pool, const char *group, struct lvm_volume **volumes, size_t *count, struct error *err)
+int lvm_list(
+	const char *pool, const char *group, struct lvm_volume **volumes, size_t *count, struct error *err)
 {
 	struct spawn_output output = { 0 };
 	char select[128];
 	snprintf(select, sizeof(select), "lv_name=~^%s[.]", group);
-	int result = lvm_run("lvs", (const char *[]){ "--reportformat", "json", "--units", "b", "--nosuffix", "-o",
-		"lv_name,lv_size,lv_tags,lv_attr", "-S", select, "--", pool, NULL }, &output, err);
+	int result = lvm_run("lvs",
+		(const char *[]){ "--reportformat", "json", "--units", "b", "--nosuffix", "-o",
+			"lv_name,lv_size,lv_tags,lv_attr", "-S", select, "--", pool, NULL },
+		&output, err);
 
 	if (result == 0)
 		result = lvm_parse_volumes(output.out, volumes, count, err);
@@ -83,7 +93,8 @@ int lvm_list(const char *pool, const char *group, struct lvm_volume **volumes, s
 	return result;
 }
 
-int lvm_create(const char *pool, const char *name, uint64_t bytes, const char *const tags[], struct error *err)
+int lvm_create(
+	const char *pool, const char *name, uint64_t bytes, const char *const tags[], struct error *err)
 {
 	const char *arguments[ARGUMENTS_MAX] = { "--yes", "--wipesignatures", "n", "--zero", "n", "--size" };
 	size_t count = 6;
@@ -127,7 +138,8 @@ int lvm_replace_tag(const char *pool, const char *name, const char *old, const c
 
 	if (full_name(pool, name, full, sizeof(full), err) < 0)
 		return -1;
-	return lvm_do("lvchange", (const char *[]){ "--deltag", old, "--addtag", new, "--", full, NULL }, err);
+	return lvm_do(
+		"lvchange", (const char *[]){ "--deltag", old, "--addtag", new, "--", full, NULL }, err);
 }
 
 int lvm_activate(const char *pool, struct error *err)

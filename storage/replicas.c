@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The replicas of this node and their records, STATE/replicas/GROUP.json (a Group): what is brought up at boot. A record is written after
-// its volumes are made and removed before they are, so a record never names what was only half made. Knows no back end but its name.
+// The replicas of this node and their records, STATE/replicas/GROUP.json (a Group): what is brought up at boot. A new record is written
+// before its volumes are made and removed after they are gone, so nothing of ours is on a disk without one. Knows no back end but its name.
 #include "storage/internal.h"
 
 #include <dirent.h>
@@ -24,7 +24,8 @@ int path_format(char *path, size_t size, struct error *err, const char *format, 
 	int used = vsnprintf(path, size, format, args);
 	va_end(args);
 	if (used < 0 || (size_t)used >= size)
-		return error_set(err, ERROR_USAGE, "a path is longer than %zu bytes: %.60s...", size - 1, path);
+		return error_set(
+			err, ERROR_USAGE, "a path is longer than %zu bytes: %.60s...", size - 1, path);
 	return 0;
 }
 
@@ -38,7 +39,8 @@ const Holdfast__Volume *group_volume(const Holdfast__Group *group, uint32_t inde
 
 static const struct storage_backend *backend_of(const Holdfast__Group *group)
 {
-	return group->storage == HOLDFAST__STORAGE_KIND__STORAGE_FILE ? &storage_file_backend : NULL;
+	return group->storage == HOLDFAST__STORAGE_KIND__STORAGE_FILE ? &storage_file_backend
+								      : &storage_drbd_backend;
 }
 
 struct replica *replica_find(const struct storage *storage, const char *group)
@@ -55,6 +57,7 @@ static void replica_free(struct replica *replica)
 		return;
 	if (replica->lock_fd >= 0)
 		close(replica->lock_fd);
+	drbd_view_done(&replica->view);
 	if (replica->group)
 		holdfast__group__free_unpacked(replica->group, NULL);
 	free(replica->problem);
@@ -81,17 +84,17 @@ static Holdfast__Group *group_copy(const Holdfast__Group *group)
 	return (Holdfast__Group *)proto_copy(&group->base);
 }
 
-int replica_get(struct storage *storage, const Holdfast__Group *group, struct replica **replica, struct error *err)
+int replica_get(
+	struct storage *storage, const Holdfast__Group *group, struct replica **replica, struct error *err)
 {
 	if (name_check("group", group->name, err) < 0)
 		return -1;
-	if (!backend_of(group))
-		return error_set(err, ERROR_FAILED, "group %s: this build has file storage only", group->name);
 	*replica = replica_find(storage, group->name);
 	if (*replica && !(*replica)->here)
 		(*replica)->backend = backend_of(group);
 	if (*replica && (*replica)->backend != backend_of(group))
-		return error_set(err, ERROR_EXISTS, "group %s has %s storage on this node, not %s: delete it first", group->name,
+		return error_set(err, ERROR_EXISTS,
+			"group %s has %s storage on this node, not %s: delete it first", group->name,
 			(*replica)->backend->name, backend_of(group)->name);
 	if (*replica)
 		return 0;
@@ -104,12 +107,14 @@ int replica_get(struct storage *storage, const Holdfast__Group *group, struct re
 	return error_set_errno(err, ENOMEM, "group %s", group->name);
 }
 
-static int record_path(const struct storage *storage, const char *group, char *path, size_t size, struct error *err)
+static int record_path(
+	const struct storage *storage, const char *group, char *path, size_t size, struct error *err)
 {
 	return path_format(path, size, err, "%s/%s.json", storage->replicas_path, group);
 }
 
-int replica_save(struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
+int replica_save(
+	struct storage *storage, struct replica *replica, const Holdfast__Group *group, struct error *err)
 {
 	char path[PATH_MAX];
 	Holdfast__Group *copy = group_copy(group);
@@ -121,8 +126,8 @@ int replica_save(struct storage *storage, struct replica *replica, const Holdfas
 		return error_set_errno(err, ENOMEM, "group %s", group->name);
 	}
 	if (record_path(storage, group->name, path, sizeof(path), err) < 0 ||
-	    file_make_directory(storage->replicas_path, 0700, err) < 0 ||
-	    file_write_atomic(path, text, strlen(text), 0600, err) < 0) {
+		file_make_directory(storage->replicas_path, 0700, err) < 0 ||
+		file_write_atomic(path, text, strlen(text), 0600, err) < 0) {
 		holdfast__group__free_unpacked(copy, NULL);
 		return -1;
 	}
@@ -136,10 +141,12 @@ int replica_forget(struct storage *storage, struct replica *replica, struct erro
 {
 	char path[PATH_MAX];
 
-	if (record_path(storage, replica->group->name, path, sizeof(path), err) < 0 || file_remove(path, err) < 0)
+	if (record_path(storage, replica->group->name, path, sizeof(path), err) < 0 ||
+		file_remove(path, err) < 0)
 		return -1;
 	replica->here = false;
 	free(steal_ptr(replica->problem));
+	drbd_view_done(&replica->view);
 	return 0;
 }
 
@@ -152,9 +159,12 @@ static void replica_load(struct storage *storage, const char *name)
 	struct error err = ERROR_INIT;
 	Holdfast__Group *group = NULL;
 
-	if (record_path(storage, name, path, sizeof(path), &err) < 0 || file_read(path, RECORD_LIMIT, &text, &bytes, &err) < 0 ||
-	    !(group = (Holdfast__Group *)proto_from_json_text(&holdfast__group__descriptor, text, &err))) {
-		log_error("group=%s the record of its replica cannot be used, so it stays down: %s", name, err.message);
+	if (record_path(storage, name, path, sizeof(path), &err) < 0 ||
+		file_read(path, RECORD_LIMIT, &text, &bytes, &err) < 0 ||
+		!(group = (Holdfast__Group *)proto_from_json_text(
+			  &holdfast__group__descriptor, text, &err))) {
+		log_error("group=%s the record of its replica cannot be used, so it stays down: %s", name,
+			err.message);
 		return;
 	}
 	if (strcmp(group->name, name) != 0)
@@ -174,11 +184,14 @@ int replicas_load(struct storage *storage, struct error *err)
 	DIR *directory = opendir(storage->replicas_path);
 
 	if (!directory)
-		return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot read %s", storage->replicas_path);
+		return errno == ENOENT
+			? 0
+			: error_set_errno(err, errno, "cannot read %s", storage->replicas_path);
 	for (struct dirent *entry; (entry = readdir(directory));) {
 		char name[64];
 		size_t length = strlen(entry->d_name);
-		if (length < 6 || length - 5 >= sizeof(name) || strcmp(entry->d_name + length - 5, ".json") != 0)
+		if (length < 6 || length - 5 >= sizeof(name) ||
+			strcmp(entry->d_name + length - 5, ".json") != 0)
 			continue;
 		memcpy(name, entry->d_name, length - 5);
 		name[length - 5] = '\0';

@@ -14,7 +14,8 @@ static int copy_text(char **to, const char *from)
 }
 
 // All strings are owned by the message, none is protobuf's shared empty string: its receiver may change them.
-static Holdfast__VolumeStatus *volume_status(struct storage *storage, struct replica *replica, const Holdfast__Volume *volume)
+static Holdfast__VolumeStatus *volume_status(
+	struct storage *storage, struct replica *replica, const Holdfast__Volume *volume)
 {
 	Holdfast__VolumeStatus *status = malloc(sizeof(*status));
 
@@ -26,8 +27,9 @@ static Holdfast__VolumeStatus *volume_status(struct storage *storage, struct rep
 	status->size_bytes = volume->size_bytes;
 	status->sync_percent = 100;
 	status->name = status->group = status->node = NULL;
-	if (copy_text(&status->name, volume->name) < 0 || copy_text(&status->group, replica->group->name) < 0 ||
-	    copy_text(&status->node, storage->node) < 0) {
+	if (copy_text(&status->name, volume->name) < 0 ||
+		copy_text(&status->group, replica->group->name) < 0 ||
+		copy_text(&status->node, storage->node) < 0) {
 		holdfast__volume_status__free_unpacked(status, NULL);
 		return NULL;
 	}
@@ -42,10 +44,13 @@ static void free_all(Holdfast__VolumeStatus **volumes, size_t count)
 	free(volumes);
 }
 
-int storage_status(struct storage *storage, const char *group, Holdfast__VolumeStatus ***volumes, size_t *count, struct error *err)
+int storage_status(struct storage *storage, const char *group, Holdfast__VolumeStatus ***volumes,
+	size_t *count, struct error *err)
 {
 	size_t room = 0, used = 0;
 
+	if (drbd_watch_look(storage, err) < 0)
+		return -1;
 	for (struct replica *replica = storage->replicas; replica; replica = replica->next)
 		room += replica->group->n_volumes;
 	Holdfast__VolumeStatus **list = calloc(room ? room : 1, sizeof(struct Holdfast__VolumeStatus *));
@@ -70,7 +75,8 @@ int storage_status(struct storage *storage, const char *group, Holdfast__VolumeS
 
 #define PROBLEMS_MAX 64
 
-int storage_problems(struct storage *storage, const char *group, char ***problems, size_t *count, struct error *err)
+int storage_problems(
+	struct storage *storage, const char *group, char ***problems, size_t *count, struct error *err)
 {
 	struct replica *replica = replica_find(storage, group);
 	size_t used = 0;
@@ -85,7 +91,9 @@ int storage_problems(struct storage *storage, const char *group, char ***problem
 	if (replica->problem && (list[used] = strdup(replica->problem)))
 		used++;
 	if (replica->backend->problem)
-		for (size_t at = 0; used < PROBLEMS_MAX && (list[used] = replica->backend->problem(storage, replica, at)); at++)
+		for (size_t at = 0;
+			used < PROBLEMS_MAX && (list[used] = replica->backend->problem(storage, replica, at));
+			at++)
 			used++;
 	if (!used)
 		free(list);

@@ -11,15 +11,16 @@
 #include "common/log.h"
 #include "storage/lvm.h"
 
-#define VERB_WAIT_MS 120000	// for another verb on the same group
+#define VERB_WAIT_MS 120000 // for another verb on the same group
 
-struct storage *storage_open(struct loop *loop, const struct config *config, storage_event_cb *cb, void *data, struct error *err)
+struct storage *storage_open(
+	struct loop *loop, const struct config *config, storage_event_cb *cb, void *data, struct error *err)
 {
 	return storage_open_at(loop, config, &(struct storage_paths){ NULL, NULL, NULL }, cb, data, err);
 }
 
-struct storage *storage_open_at(struct loop *loop, const struct config *config, const struct storage_paths *paths,
-	storage_event_cb *cb, void *data, struct error *err)
+struct storage *storage_open_at(struct loop *loop, const struct config *config,
+	const struct storage_paths *paths, storage_event_cb *cb, void *data, struct error *err)
 {
 	struct storage *storage = calloc(1, sizeof(*storage));
 
@@ -30,11 +31,13 @@ struct storage *storage_open_at(struct loop *loop, const struct config *config, 
 	storage->loop = loop;
 	storage->event = cb;
 	storage->event_data = data;
-	if (asprintf(&storage->node, "%s", config->node ?: "") < 0 || asprintf(&storage->pool, "%s", config->pool ?: "") < 0 ||
-	    asprintf(&storage->directory, "%s", config->directory ?: "") < 0 ||
-	    asprintf(&storage->replicas_path, "%s/replicas", paths->state ?: CONFIG_STATE_DIRECTORY) < 0 ||
-	    asprintf(&storage->run_path, "%s/storage", paths->run ?: CONFIG_RUN_DIRECTORY) < 0 ||
-	    asprintf(&storage->res_path, "%s", paths->res ?: "/etc/drbd.d") < 0) {
+	if (asprintf(&storage->node, "%s", config->node ?: "") < 0 ||
+		asprintf(&storage->pool, "%s", config->pool ?: "") < 0 ||
+		asprintf(&storage->directory, "%s", config->directory ?: "") < 0 ||
+		asprintf(&storage->replicas_path, "%s/replicas", paths->state ?: CONFIG_STATE_DIRECTORY) <
+			0 ||
+		asprintf(&storage->run_path, "%s/storage", paths->run ?: CONFIG_RUN_DIRECTORY) < 0 ||
+		asprintf(&storage->res_path, "%s", paths->res ?: "/etc/drbd.d") < 0) {
 		error_set_errno(err, ENOMEM, "storage");
 		storage_close(storage);
 		return NULL;
@@ -50,6 +53,7 @@ void storage_close(struct storage *storage)
 {
 	if (!storage)
 		return;
+	drbd_watch_free(storage->watch);
 	replicas_free(storage);
 	free(storage->node);
 	free(storage->pool);
@@ -61,7 +65,8 @@ void storage_close(struct storage *storage)
 }
 
 // The replica of GROUP, locked: nothing else is done with it until replica_leave.
-static int replica_enter(struct storage *storage, const Holdfast__Group *group, struct replica **replica, struct error *err)
+static int replica_enter(
+	struct storage *storage, const Holdfast__Group *group, struct replica **replica, struct error *err)
 {
 	struct replica *found;
 
@@ -90,7 +95,8 @@ int storage_bring_up(struct storage *storage, struct error *err)
 			return -1;
 		free(steal_ptr(replica->problem));
 		if (replica->backend->bring_up(storage, replica, &failed) < 0) {
-			log_error("group=%s its replica could not be brought up: %s", replica->group->name, failed.message);
+			log_error("group=%s its replica could not be brought up: %s", replica->group->name,
+				failed.message);
 			replica->problem = strdup(failed.message);
 		}
 		task_unlock(&replica->mutex);
@@ -106,9 +112,26 @@ int storage_apply(struct storage *storage, const Holdfast__Group *group, const c
 
 	if (replica_enter(storage, group, &replica, err) < 0)
 		return -1;
+	replica->quiet = true;
 	int result = replica->backend->apply(storage, replica, group, node, err);
+	replica->quiet = false;
 	if (result == 0)
 		free(steal_ptr(replica->problem));
+	return replica_leave(replica, result, err);
+}
+
+int storage_declare_in_sync(
+	struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err)
+{
+	struct replica *replica;
+	int result = 0;
+
+	if (replica_enter(storage, group, &replica, err) < 0)
+		return -1;
+	if (!replica->here)
+		result = error_set(err, ERROR_NOT_FOUND, "it has no replica on this node");
+	else if (replica->backend->declare_in_sync) // a single copy always is
+		result = replica->backend->declare_in_sync(storage, replica, index, err);
 	return replica_leave(replica, result, err);
 }
 
@@ -117,13 +140,17 @@ int storage_destroy(struct storage *storage, const char *name, struct error *err
 	Holdfast__Group unknown = HOLDFAST__GROUP__INIT;
 	struct replica *replica = replica_find(storage, name);
 
-	unknown.name = (char *)name;	// its volumes may be here though its record is not: a crash during apply
+	unknown.name = (char *)name; // its volumes may be here though its record is not: a crash during apply
 	if (replica_enter(storage, replica ? replica->group : &unknown, &replica, err) < 0)
 		return -1;
-	return replica_leave(replica, replica->backend->destroy(storage, replica, err), err);
+	replica->quiet = true;
+	int result = replica->backend->destroy(storage, replica, err);
+	replica->quiet = false;
+	return replica_leave(replica, result, err);
 }
 
-int storage_promote(struct storage *storage, const Holdfast__Group *group, const struct storage_promote *params, struct error *err)
+int storage_promote(struct storage *storage, const Holdfast__Group *group,
+	const struct storage_promote *params, struct error *err)
 {
 	struct replica *replica;
 
@@ -146,22 +173,27 @@ int storage_demote(struct storage *storage, const Holdfast__Group *group, struct
 	return replica_leave(replica, result, err);
 }
 
-int storage_may_promote(struct storage *storage, const Holdfast__Group *group, const struct storage_promote *params, struct error *err)
+int storage_may_promote(struct storage *storage, const Holdfast__Group *group,
+	const struct storage_promote *params, struct error *err)
 {
 	struct replica *replica;
 
 	if (replica_get(storage, group, &replica, err) < 0)
 		return -1;
-	return replica->backend->may_promote(storage, replica, group, params, err) < 0 ? error_prefix(err, "group %s", group->name) : 0;
+	return replica->backend->may_promote(storage, replica, group, params, err) < 0
+		? error_prefix(err, "group %s", group->name)
+		: 0;
 }
 
-static int find_volume(const Holdfast__Group *group, uint32_t index, const Holdfast__Volume **volume, struct error *err)
+static int find_volume(
+	const Holdfast__Group *group, uint32_t index, const Holdfast__Volume **volume, struct error *err)
 {
 	*volume = group_volume(group, index);
 	return *volume ? 0 : error_set(err, ERROR_NOT_FOUND, "group %s has no volume %u", group->name, index);
 }
 
-int storage_open_volume(struct storage *storage, const Holdfast__Group *group, uint32_t index, int *fd, uint64_t *bytes, struct error *err)
+int storage_open_volume(struct storage *storage, const Holdfast__Group *group, uint32_t index, int *fd,
+	uint64_t *bytes, struct error *err)
 {
 	struct replica *replica;
 	const Holdfast__Volume *volume;
@@ -171,7 +203,8 @@ int storage_open_volume(struct storage *storage, const Holdfast__Group *group, u
 	return replica->backend->open_volume(storage, replica, group, volume, fd, bytes, err);
 }
 
-int storage_volume_bytes(struct storage *storage, const Holdfast__Group *group, uint32_t index, uint64_t *bytes, struct error *err)
+int storage_volume_bytes(struct storage *storage, const Holdfast__Group *group, uint32_t index,
+	uint64_t *bytes, struct error *err)
 {
 	struct replica *replica;
 	const Holdfast__Volume *volume;

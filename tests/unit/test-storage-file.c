@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 struct bench {
 	char root[64], directory[96], state[2][96], run[2][96];
 	struct loop *loop;
-	struct storage *node[2];	// "a1", "b1"
+	struct storage *node[2]; // "a1", "b1"
 	Holdfast__Group group;
 	Holdfast__Volume volumes[2], *volume_list[2];
 	void (*body)(struct bench *bench);
@@ -28,10 +29,12 @@ struct bench {
 static void open_node(struct bench *bench, int i)
 {
 	struct error err = ERROR_INIT;
-	struct config config = { .node = (char *)(i ? "b1" : "a1"), .pool = (char *)"none", .directory = bench->directory };
+	struct config config = {
+		.node = (char *)(i ? "b1" : "a1"), .pool = (char *)"none", .directory = bench->directory
+	};
 
-	bench->node[i] = storage_open_at(bench->loop, &config, &(struct storage_paths){ bench->state[i], bench->run[i], "/nonexistent" },
-		NULL, NULL, &err);
+	bench->node[i] = storage_open_at(bench->loop, &config,
+		&(struct storage_paths){ bench->state[i], bench->run[i], "/nonexistent" }, NULL, NULL, &err);
 	if (!bench->node[i])
 		fail_msg("%s", err.message);
 }
@@ -41,7 +44,7 @@ static int set_up(void **state)
 	struct bench *bench = calloc(1, sizeof(*bench));
 
 	*state = bench;
-	strcpy(bench->root, "/tmp/holdfast-test-storage.XXXXXX");
+	snprintf(bench->root, sizeof(bench->root), "/tmp/holdfast-test-storage.XXXXXX");
 	if (!mkdtemp(bench->root))
 		return -1;
 	snprintf(bench->directory, sizeof(bench->directory), "%s/volumes", bench->root);
@@ -66,16 +69,19 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	return remove(path);
+}
+
 static int tear_down(void **state)
 {
 	struct bench *bench = *state;
-	char command[160];
 
 	storage_close(bench->node[0]);
 	storage_close(bench->node[1]);
 	loop_free(bench->loop);
-	snprintf(command, sizeof(command), "rm -rf %s", bench->root);
-	int result = system(command);
+	int result = nftw(bench->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	free(bench);
 	return result;
 }
@@ -129,7 +135,8 @@ static void volumes_are_made_and_removed(struct bench *bench)
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_ok(storage_volume_bytes(bench->node[0], &bench->group, 1, &bytes, &err), err);
 	assert_int_equal(bytes, 3 * MIB);
-	assert_fails(storage_volume_bytes(bench->node[0], &bench->group, 7, &bytes, &err), err, ERROR_NOT_FOUND);
+	assert_fails(
+		storage_volume_bytes(bench->node[0], &bench->group, 7, &bytes, &err), err, ERROR_NOT_FOUND);
 	bench->volumes[1].size_bytes = 2 * MIB; // volumes do not shrink
 	assert_fails(storage_apply(bench->node[0], &bench->group, "a1", &err), err, ERROR_UNSAFE);
 	assert_ok(storage_destroy(bench->node[0], "web", &err), err);
@@ -180,7 +187,8 @@ static void an_open_volume_is_not_given_up(struct bench *bench)
 	int fd;
 
 	assert_ok(storage_apply(bench->node[0], &bench->group, "a1", &err), err);
-	assert_fails(storage_open_volume(bench->node[0], &bench->group, 1, &fd, &bytes, &err), err, ERROR_UNSAFE);
+	assert_fails(
+		storage_open_volume(bench->node[0], &bench->group, 1, &fd, &bytes, &err), err, ERROR_UNSAFE);
 	assert_ok(promote(bench, 0, &err), err);
 	assert_ok(storage_open_volume(bench->node[0], &bench->group, 1, &fd, &bytes, &err), err);
 	assert_int_equal(bytes, 3 * MIB);
@@ -234,7 +242,8 @@ static void the_agent_can_give_it_up(struct bench *bench)
 	assert_ok(storage_file_demote_blocking(&bench->group, bench->directory, &err), err);
 	assert_ok(storage_file_demote_blocking(&bench->group, bench->directory, &err), err);
 	assert_ok(promote(bench, 1, &err), err);
-	assert_fails(storage_open_volume(bench->node[0], &bench->group, 1, &fd, &bytes, &err), err, ERROR_UNSAFE);
+	assert_fails(
+		storage_open_volume(bench->node[0], &bench->group, 1, &fd, &bytes, &err), err, ERROR_UNSAFE);
 	assert_fails(promote(bench, 0, &err), err, ERROR_BUSY);
 }
 
@@ -288,10 +297,10 @@ static void status_says_the_role(struct bench *bench)
 	free(volumes);
 }
 
-#define IN_TASK(name)                                                                                        \
-	static void test_##name(void **state)                                                                \
-	{                                                                                                    \
-		in_task(state, name);                                                                        \
+#define IN_TASK(name)                         \
+	static void test_##name(void **state) \
+	{                                     \
+		in_task(state, name);         \
 	}
 IN_TASK(volumes_are_made_and_removed)
 IN_TASK(too_large_leaves_nothing)

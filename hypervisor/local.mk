@@ -20,17 +20,18 @@ libhypervisor_a_SOURCES += \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c
 
-EXTRA_PROGRAMS = hypervisord
+sbin_PROGRAMS += hypervisord
 hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
 
 UNIT_TESTS += tests/unit/test-config tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
-	tests/unit/test-saved-state tests/unit/test-vm-state
+	tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_saved_state_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_vm_disks_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_state_LDADD = $(HYPERVISOR_TEST_LIBS)
 
 FUZZ_TARGETS += tests/fuzz/fuzz-qmp tests/fuzz/fuzz-save-header

@@ -19,8 +19,12 @@ noinst_HEADERS += clusterd/allocate.h clusterd/api.h clusterd/cib-link.h cluster
 	clusterd/setup.h clusterd/shared-client.h clusterd/status.h clusterd/story.h clusterd/view.h clusterd/watch.h
 
 CLUSTERD_TEST_LIBS = libclusterd.a $(CIB_LIBS) $(COROSYNC_LIBS)
-UNIT_TESTS += tests/unit/test-allocate tests/unit/test-corosync-conf tests/unit/test-event-store tests/unit/test-join-token
+UNIT_TESTS += tests/unit/test-allocate tests/unit/test-corosync-conf tests/unit/test-event-store tests/unit/test-join-token \
+	tests/unit/test-policy tests/unit/test-status tests/unit/test-story
 tests_unit_test_allocate_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_corosync_conf_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_event_store_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_join_token_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_policy_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_status_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
+tests_unit_test_story_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)

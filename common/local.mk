@@ -1,7 +1,7 @@
 # common/: what every program uses
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
-	common/config.c common/error.c common/file.c common/frame.c common/name.c \
+	common/config.c common/error.c common/fault.c common/fault.h common/file.c common/frame.c common/name.c \
 	common/log.c \
 	common/loop.c common/loop-private.h \
 	common/rpc-server.c common/rpc-server.h common/rpc-call.c common/rpc-listen.c \

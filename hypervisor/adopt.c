@@ -258,8 +258,10 @@ static void finish_vm(struct group *group, struct vm *vm)
 		finish_moving(group, vm);
 		break;
 	case HOLDFAST__VM_STATE__VM_SAVING:
-		if (end_saving(group, vm, &err))
+		if (end_saving(group, vm, &err)) {
+			vm_event_now(vm, VM_EVENT_PAUSED);
 			vm_reason(vm, "it does not go on after a save that was interrupted: %.150s", err.message);
+		}
 		break;
 	case HOLDFAST__VM_STATE__VM_STOPPING:
 		end_guest(vm);
@@ -279,6 +281,14 @@ static void finish_vm(struct group *group, struct vm *vm)
 	}
 }
 
+static bool has_guests(const struct group *group)
+{
+	for (size_t i = 0; i < group->vm_count; i++)
+		if (vm_has_process(group->vms[i]))
+			return true;
+	return false;
+}
+
 static void finish_group(struct group *group)
 {
 	struct error err = ERROR_INIT;
@@ -286,8 +296,9 @@ static void finish_group(struct group *group)
 		log_error("group=%s %s", group->name, err.message);
 		return;
 	}
-	// The back end's hold on the volumes may have ended with the hypervisord that had it.
-	if (group_wanted(group) == WANTED_STARTED && !held(group) && group_promote(group, false, &err))
+	// The back end's hold on the volumes may have ended with the hypervisord that had it; a stop may have been interrupted.
+	bool ours = group_wanted(group) == WANTED_STARTED || has_guests(group);
+	if (ours && !held(group) && group_promote(group, false, &err))
 		log_error("group=%s %s", group->name, err.message);
 	for (size_t i = 0; i < group->vm_count; i++)
 		finish_vm(group, group->vms[i]);

@@ -123,8 +123,8 @@ static int act_stop(struct vm *vm, const Holdfast__Request *request, struct erro
 
 static int act_save(struct vm *vm, const Holdfast__Request *request, struct error *err)
 {
-	const Holdfast__Group *group = vm->group->spec->group;
-	struct storage *storage = vm->group->hv->storage;
+	struct group *group = vm->group;
+	struct storage *storage = group->hv->storage;
 	struct error ignored = ERROR_INIT;
 	char *directory = NULL;
 	if (vm->state == HOLDFAST__VM_STATE__VM_SAVED)
@@ -132,7 +132,7 @@ static int act_save(struct vm *vm, const Holdfast__Request *request, struct erro
 	Holdfast__VmState next;
 	if (need_online(vm, err) || vm_state_next(vm->state, VM_EVENT_SAVE, &next, err))
 		return error_prefix(err, "VM %s", vm->name);
-	if (storage_mount_state(storage, group, &directory, err))
+	if (storage_mount_state(storage, group->spec->group, &directory, err))
 		return -1;
 	// Kept first: if it dies half way it must not be booted beside its memory.
 	int failed = handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_SAVED, err);
@@ -141,8 +141,9 @@ static int act_save(struct vm *vm, const Holdfast__Request *request, struct erro
 		if (handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_RUNNING, NULL))
 			log_error("vm=%s what is wanted of it could not be written", vm->name);
 	}
-	if (storage_unmount_state(storage, group, &ignored))
-		log_warning("group=%s %s", vm->group->name, ignored.message);
+	// The definition is another one by now.
+	if (storage_unmount_state(storage, group->spec->group, &ignored))
+		log_warning("group=%s %s", group->name, ignored.message);
 	free(directory);
 	return failed;
 }

@@ -2,10 +2,13 @@
 // hypervisord: reads options and configuration, wires the rooms together, takes the guests up again, serves requests until it is told to stop.
 // It leaves the guests alone when it ends, however it ends.
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include "config.h"
@@ -22,6 +25,8 @@
 #define EXIT_RETRY_MS 50
 #define WATCHDOG_SHARE 3		// pings per watchdog period
 #define END_TASKS_MS 5000
+#define LOCK_TRIES 20
+#define LOCK_TRY_MS 100
 
 struct options {
 	const char *config, *run_directory, *state_directory, *socket, *pki, *log;
@@ -36,6 +41,7 @@ struct daemon {
 	struct tls_context *tls;
 	struct moves *moves;
 	struct loop_source *exit_timer;
+	int lock;			// on the run directory
 	struct error failure;		// why the start did not work out
 	bool failed;
 };
@@ -120,6 +126,24 @@ static int make_directories(const struct options *options, struct error *err)
 	return file_make_directory(path, 0700, err);
 }
 
+// Before anything of the run directory is touched: two hypervisords would take up the same guests. The lock is inherited by a process that is
+// being spawned, until its exec: a moment's patience for the hypervisord that was killed just then.
+static int lock_run_directory(struct daemon *daemon, struct error *err)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/hypervisord.lock", daemon->options.run_directory);
+	daemon->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (daemon->lock < 0)
+		return error_set_errno(err, errno, "cannot open %s", path);
+	for (int i = 0; flock(daemon->lock, LOCK_EX | LOCK_NB); i++) {
+		if (i == LOCK_TRIES)
+			return error_set(err, ERROR_EXISTS, "another hypervisord is at work in %s: end it first, or give this one directories of its own",
+					 daemon->options.run_directory);
+		poll(NULL, 0, LOCK_TRY_MS);
+	}
+	return 0;
+}
+
 static size_t table_count(const struct rpc_handler *table)
 {
 	size_t count = 0;
@@ -171,7 +195,7 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 	hv->state_directory = daemon->options.state_directory;
 	hv->standalone = daemon->options.standalone;
 	if (config_load(daemon->options.config, &hv->config, err) || make_directories(&daemon->options, err) ||
-	    accel_choose(hv->config.accel, &hv->kvm, err))
+	    lock_run_directory(daemon, err) || accel_choose(hv->config.accel, &hv->kvm, err))
 		return -1;
 	if (access(hv->config.qemu, X_OK))
 		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu, daemon->options.config);
@@ -292,11 +316,12 @@ static void close_rooms(struct daemon *daemon)
 	free(daemon->local);
 	config_done(&hv->config);
 	loop_free(hv->loop);
+	cleanup_fd_p(&daemon->lock);
 }
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = { 0 };
+	struct daemon daemon = { .lock = -1 };
 	char blackbox[512];
 	int status = parse_options(argc, argv, &daemon.options);
 	if (status >= 0)

@@ -85,16 +85,9 @@ int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest,
 	return file_write_atomic(path, text, strlen(text), 0600, err);
 }
 
-int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *err)
+int rundir_remove_directory(const char *path, struct error *err)
 {
-	// The record goes first: without it the rest means nothing.
-	char path[RUNDIR_PATH], entry[RUNDIR_PATH + 256];
-	if (rundir_vm_path(run, vm, "guest.json", path, sizeof(path), err))
-		return -1;
-	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
-		return error_set_errno(err, errno, "cannot remove %s", path);
-	if (rundir_vm_path(run, vm, NULL, path, sizeof(path), err))
-		return -1;
+	char entry[RUNDIR_PATH + 256];
 	DIR *directory = opendir(path);
 	if (!directory)
 		return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot open %s", path);
@@ -108,6 +101,17 @@ int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *
 	if (rmdir(path) && errno != ENOENT)
 		return error_set_errno(err, errno, "cannot remove %s", path);
 	return 0;
+}
+
+int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *err)
+{
+	// The record goes first: without it the rest means nothing.
+	char path[RUNDIR_PATH];
+	if (rundir_vm_path(run, vm, "guest.json", path, sizeof(path), err))
+		return -1;
+	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
+		return error_set_errno(err, errno, "cannot remove %s", path);
+	return rundir_vm_path(run, vm, NULL, path, sizeof(path), err) ? -1 : rundir_remove_directory(path, err);
 }
 
 int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err)

@@ -10,5 +10,7 @@
 // ROOT/KIND/NAME[/FILE]; NAME is checked, so that it cannot lead out of ROOT.
 int rundir_path(const struct rundir *run, const char *kind, const char *name, const char *file, char *path, size_t size,
 		struct error *err) MUST_CHECK;
+// A directory of files, whatever they are: those that a killed writer left too. Missing is fine.
+int rundir_remove_directory(const char *path, struct error *err) MUST_CHECK;
 
 #endif

@@ -140,14 +140,9 @@ int rundir_spec_set(const struct rundir *run, const Holdfast__GroupSpec *spec, s
 
 int rundir_group_remove(const struct rundir *run, const char *group, struct error *err)
 {
-	static const char *const files[] = { "spec.json", "wanted", "lock" };
 	char path[RUNDIR_PATH];
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (group_path(run, group, files[i], path, err) || file_remove(path, err))
-			return -1;
-	if (group_path(run, group, NULL, path, err))
+	// What is wanted goes first: without it nothing is started.
+	if (group_path(run, group, "wanted", path, err) || file_remove(path, err) || group_path(run, group, NULL, path, err))
 		return -1;
-	if (rmdir(path) && errno != ENOENT)
-		return error_set_errno(err, errno, "cannot remove %s", path);
-	return 0;
+	return rundir_remove_directory(path, err);
 }

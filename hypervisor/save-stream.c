@@ -78,6 +78,11 @@ static int put(struct save_stream *stream, const uint8_t *bytes, size_t count, s
 	return 0;
 }
 
+static unsigned long long in_mib(uint64_t bytes)
+{
+	return (bytes + (1u << 20) - 1) >> 20;
+}
+
 static int write_all(struct pump *pump, struct error *err)
 {
 	struct save_stream *stream = pump->stream;
@@ -96,8 +101,9 @@ static int write_all(struct pump *pump, struct error *err)
 			return -1;
 	}
 	if (stream->missing)
-		return error_set(err, ERROR_NO_SPACE, "%llu MiB are missing on the state volume",
-				 (unsigned long long)((stream->missing + (1u << 20) - 1) >> 20));
+		return error_set(err, ERROR_NO_SPACE,
+				 "its memory takes %llu MiB and %llu MiB are missing on the group's state volume: make room there, or "
+				 "create the group with a larger one", in_mib(stream->bytes + stream->missing), in_mib(stream->missing));
 	// The disk has it before the head says so.
 	return fsync(stream->file) ? error_set_errno(err, errno, "cannot write the saved state") : 0;
 }

@@ -110,14 +110,28 @@ static int load_one(struct hypervisor *hv, const char *name, struct error *err)
 	return group ? 0 : error_prefix(err, "%s", path);
 }
 
-// The machine was booted (no wanted state is left of before): what was online is started.
-static void start_again(struct hypervisor *hv, const char *name)
+static bool has_guests(const struct group *group)
+{
+	for (size_t i = 0; i < group->vm_count; i++)
+		if (vm_has_process(group->vms[i]))
+			return true;
+	return false;
+}
+
+// The machine was booted (no wanted state is left of before): what was online is started. A stop that was interrupted is carried on.
+static void carry_on(struct hypervisor *hv, const char *name)
 {
 	struct error err = ERROR_INIT;
 	struct group *group = group_find(hv, name);
 	if (!group || task_lock(&group->mutex, STOP_MS, &err))
 		return;
-	if (group_wanted(group) == WANTED_UNKNOWN && was_started(hv, name) && standalone_start(group, &err))
+	enum wanted wanted = group_wanted(group);
+	int failed = 0;
+	if (wanted == WANTED_UNKNOWN && was_started(hv, name))
+		failed = standalone_start(group, &err);
+	else if (wanted == WANTED_STOPPED && has_guests(group))
+		failed = standalone_stop(group, &err);
+	if (failed)
 		log_error("group=%s %s", name, err.message);
 	task_unlock(&group->mutex);
 }
@@ -140,7 +154,7 @@ int standalone_load(struct hypervisor *hv, struct error *err)
 			if (!name_valid(name))
 				continue;
 			if (pass == 1)
-				start_again(hv, name);
+				carry_on(hv, name);
 			else if (load_one(hv, name, &local))
 				log_error("group=%s is not known here: %s", name, local.message);
 		}

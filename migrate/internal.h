@@ -74,6 +74,8 @@ void move_steps_lap(
 	struct move_steps *steps, const char *name); // the time since the last lap, under this (static) name
 void move_steps_add(struct move_steps *steps, const char *name, double ms);
 
+// What both sides must have alike: the size of a disk's volume; 0 for the state volume, which no guest sees.
+int move_volume_bytes(struct moves *moves, const Holdfast__Group *group, size_t i, uint64_t *bytes, struct error *err) MUST_CHECK;
 // The target's state and steps, copied.
 int move_answer_fill(Holdfast__MoveAnswer *answer, const struct move *move, struct error *err) MUST_CHECK;
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/file.h"
 #include "common/log.h"
 
+#define STATE_VOLUME 0
 #define SETTLE_RETRY_MS 1000u
 #define SETTLE_LOCK_MS 600000u
 
@@ -85,6 +87,15 @@ void move_free(struct move *move)
 	free(move);
 }
 
+int move_volume_bytes(
+	struct moves *moves, const Holdfast__Group *group, size_t i, uint64_t *bytes, struct error *err)
+{
+	*bytes = 0;
+	if (group->volumes[i]->index == STATE_VOLUME)
+		return 0;
+	return storage_volume_bytes(moves->hv->storage, group, group->volumes[i]->index, bytes, err);
+}
+
 int move_pause_add(struct move *move, const char *vm, struct error *err)
 {
 	char **paused = realloc(move->paused, (move->paused_count + 1) * sizeof(*paused));
@@ -113,6 +124,11 @@ int move_resume(struct move *move, struct vm *vm, struct error *err)
 	return 0;
 }
 
+static const char *side_name(enum move_side side)
+{
+	return side == MOVE_SOURCE ? "source" : "target";
+}
+
 int move_advance(struct move *move, enum move_event event, struct error *err)
 {
 	enum move_state before = move->state;
@@ -122,15 +138,16 @@ int move_advance(struct move *move, enum move_event event, struct error *err)
 		return error_set(err, ERROR_FAILED,
 			"the move of group %s is in state %s, which %s does not lead on from",
 			move->group_name, move_state_name(before), move_event_name(event));
+	fault_point("move:%s:before-%s", side_name(move->side), move_state_name(next));
 	move->state = next;
 	if (move_state_journaled(move->side, next) && move_journal_write(move, err) < 0) {
 		move->state = before;
 		return error_prefix(
 			err, "cannot write the journal of the move of group %s", move->group_name);
 	}
-	log_info("group=%s move=%s %s: %s -> %s", move->group_name, move->id,
-		move->side == MOVE_SOURCE ? "source" : "target", move_state_name(before),
-		move_state_name(next));
+	log_info("group=%s move=%s %s: %s -> %s", move->group_name, move->id, side_name(move->side),
+		move_state_name(before), move_state_name(next));
+	fault_point("move:%s:%s", side_name(move->side), move_state_name(next));
 	return 0;
 }
 
@@ -138,6 +155,7 @@ void move_end(struct move *move)
 {
 	struct error err = ERROR_INIT;
 
+	fault_point("move:%s:before-end", side_name(move->side));
 	if (move_journal_remove(move->moves, move->side, move->group_name, &err) < 0)
 		log_warning(
 			"group=%s the journal of a finished move stays: %s", move->group_name, err.message);

@@ -65,8 +65,7 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 	if (!hello->volume_bytes || !hello->moving)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
 	for (size_t i = 0; i < spec->group->n_volumes; i++) {
-		if (storage_volume_bytes(move->moves->hv->storage, spec->group,
-			    spec->group->volumes[i]->index, &hello->volume_bytes[i], err) < 0)
+		if (move_volume_bytes(move->moves, spec->group, i, &hello->volume_bytes[i], err) < 0)
 			return -1;
 	}
 	hello->n_volume_bytes = spec->group->n_volumes;

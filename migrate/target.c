@@ -70,8 +70,7 @@ static int check_volumes(struct move *move, const Holdfast__MoveHello *hello, st
 
 	for (size_t i = 0; i < group->n_volumes; i++) {
 		uint64_t bytes;
-		if (storage_volume_bytes(
-			    move->moves->hv->storage, group, group->volumes[i]->index, &bytes, err) < 0)
+		if (move_volume_bytes(move->moves, group, i, &bytes, err) < 0)
 			return -1;
 		if (bytes != hello->volume_bytes[i])
 			return error_set(err, ERROR_FAILED,

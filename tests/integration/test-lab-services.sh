@@ -34,6 +34,8 @@ gives 5 lab exec a1 systemctl start bogus 2>/dev/null
 lab exec a1 systemctl start pacemaker
 active corosync || fail "pacemaker started without corosync, which it needs"
 active pacemaker || fail "pacemaker did not start"
+# Before it is up, pacemakerd loses a SIGTERM now and then.
+eventually 60 "pacemaker answers" lab exec a1 timeout 5 crm_mon -1
 lab exec a1 systemctl stop corosync
 inactive pacemaker || fail "pacemaker runs without corosync"
 

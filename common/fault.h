@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Fault injection for tests: a daemon that was started with HOLDFAST_FAULT=NAME in its environment ends itself with SIGKILL when it comes to the
+// point of that name. Without the variable a point does nothing.
+#ifndef COMMON_FAULT_H
+#define COMMON_FAULT_H
+
+void fault_point(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sourced by test-hypervisor-*.sh: a stand-alone hypervisord with directories of its own ($dir), and the guests it leaves behind are ended.
+# shellcheck shell=bash
+# shellcheck source=tests/functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../functions.sh"
+export PATH=$BUILD:$PATH
+requires_root
+requires qemu-system-x86_64 jq socat holdfast hypervisord
+
+# Short: the path of a socket has 107 bytes at most. Not below a directory that QEMU's user may not enter.
+dir=$(mktemp -d /tmp/hv.XXXXXX)
+cleanup_fn rm -rf "$dir"
+hv_pid=
+
+printf '[node]\nname=solo\n[storage]\ndirectory=%s/volumes\n[hypervisor]\nmemory-reserve-mib=64\nserial-directory=%s\n' "$dir" "$dir" \
+    >"$dir/conf"
+
+hf() { holdfast --socket "$dir/run/hypervisord.sock" "$@"; }
+vm() { hf --json vm show "${2:-v}" | jq -r ".$1"; }
+vm_is() { [ "$(vm state "${2:-v}")" = "$1" ]; }
+group_is() { [ "$(hf --json group show "${2:-g}" | jq -r .state)" = "$1" ]; }
+
+hv_start() { # until it answers
+    hypervisord --standalone --config "$dir/conf" --run-dir "$dir/run" --state-dir "$dir/state" --debug "$@" >>"$dir/log" 2>&1 &
+    hv_pid=$!
+    disown "$hv_pid"
+    wait_until 20 "hypervisord answers" hf vm list
+}
+hv_gone() { ! kill -0 "$hv_pid" 2>/dev/null; }
+hv_kill() {
+    kill -9 "$hv_pid"
+    wait_until 5 "hypervisord is dead" hv_gone
+}
+hv_stop() {
+    kill "$hv_pid"
+    wait_until 10 "hypervisord has ended" hv_gone
+}
+
+# The QEMUs that were started here, by the arguments that no others have.
+qemus() {
+    local pid
+    for pid in $(pidof qemu-system-x86_64); do
+        if [ "$(readlink "/proc/$pid/fd/2")" = "$dir/run/vms/${1:-v}/qemu.log" ]; then
+            echo "$pid"
+        fi
+    done
+}
+end_all() {
+    local pid
+    [ -z "$hv_pid" ] || kill -9 "$hv_pid" 2>/dev/null || true
+    for pid in $(jq -r .pid "$dir"/run/vms/*/guest.json 2>/dev/null) $(qemus); do
+        if [ "$pid" -gt 1 ] && grep -qs qemu "/proc/$pid/comm"; then
+            kill -9 "$pid" 2>/dev/null || true
+        fi
+    done
+}
+cleanup_fn end_all
+
+diagnose() {
+    grep -v ' debug: ' "$dir/log" | tail -n 40
+    hf vm list
+    hf events
+}
+
+# A VM of 16 MiB that sits in its firmware: enough for everything that is done to a VM from outside.
+with_small_vm() {
+    hv_start "$@"
+    hf group create g
+    hf vm create v --group g --memory 16 --disk 8M
+}
+
+# The test guest, which counts in a database on its disk and reports each row on a serial port.
+guest=$BUILD/guest
+with_guest_vm() {
+    [ -e "$guest/vmlinuz" ] || "$SOURCE/tests/guest/build-guest" "$guest"
+    cp "$guest/vmlinuz" "$guest/initrd.gz" "$dir" # where QEMU's user may read them
+    chmod 755 "$dir"
+    chmod 644 "$dir/vmlinuz" "$dir/initrd.gz"
+    hv_start
+    hf group create g "$@"
+    hf vm create v --group g --memory 128 --disk 64M --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" \
+        --append "console=ttyS0 quiet panic=-1" --serial "$dir/report"
+}
+lines() { grep -c "^$1" "$dir/report" 2>/dev/null || true; }
+more_lines() { [ "$(lines "$1")" -gt "$2" ]; }
+goes_on() {
+    local acks
+    acks=$(lines ACK)
+    wait_until "${1:-60}" "the guest acknowledges more than $acks rows" more_lines ACK "$acks"
+}
+judge() {
+    local report
+    report=$("$SOURCE/tests/guest/check-acks" "$dir/report") || fail "the guest lost something: $report"
+    note "judged: $(jq -c '{acks, lost: (.lost | length), boots: (.boots | length)}' <<<"$report")"
+}

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Quick moves between two hypervisords on this machine, ten there and back: the guest goes on where it was, without a boot; nothing is left behind; the
+# memory is the same (the guest's database and its counter say so).
+. "$(dirname "$0")/move-functions.sh"
+
+set_up
+start_group a1 >/dev/null
+goes_on 60
+boots=$(reports | jq '.boots | length')
+from=a1 to=b1
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    prepare $from $to >/dev/null || fail "move $i cannot be prepared"
+    commit $from $to >/dev/null || fail "move $i failed"
+    runs_on $to >/dev/null || fail "the guest does not run on $to"
+    ! runs_on $from >/dev/null 2>&1 || fail "the guest still runs on $from"
+    eventually 10 "the moves have ended" no_move $from
+    goes_on 30
+    read -r from to <<<"$to $from"
+done
+[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
+ls "$WORK"/*/state/moves | grep -q source && fail "a source's journal was left behind"
+stop_group $from >/dev/null
+start_group $to >/dev/null	# restored from the saved state, on the other node
+goes_on 60
+[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of restored"
+grep -h 'host event\|event.*move' "$WORK"/*/log | tail -n 2 || true
+report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
+note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What clusterd does by itself with a group, and, as important, what it leaves alone.
+#include "tests/unit/unit.h"
+
+#include "clusterd/policy.h"
+
+static char a1[] = "a1", b1[] = "b1", migrate_failed[] = "migrate_to on a1 failed: no answer", start_failed[] = "start on b1 failed: old data";
+
+static struct policy_facts calm(void)
+{
+	return (struct policy_facts){ .own_node = "a1", .coordinates = true, .target_online = true, .same_ms = 60000 };
+}
+
+static void a_healthy_group_is_left_alone(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 } };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void a_move_of_this_clusterd_is_its_own_business(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .move_to = b1 };
+	struct policy_facts facts = calm();
+
+	facts.own_move = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void a_move_that_is_done_is_ended_on_its_target(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { b1 }, .move_to = b1 };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE); // b1's clusterd does it
+	facts.own_node = b1;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_DROP_MOVE);
+	facts.same_ms = 100;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.same_ms = 60000;
+	group.pending = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	group.pending = false;
+	group.active_on[1] = a1;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void an_abandoned_move_is_settled_by_its_source(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .move_to = b1, .blocked = true, .failure = migrate_failed };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_SETTLE_MOVE);
+	facts.same_ms = 1000;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.same_ms = 60000;
+	facts.own_node = "c1";
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void a_lost_target_frees_the_group_at_once(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .move_to = b1, .pending = true };
+	struct policy_facts facts = calm();
+
+	facts.target_online = false;
+	facts.same_ms = 0;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_DROP_MOVE);
+	facts.coordinates = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void a_failed_move_is_forgotten_where_the_group_is(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .blocked = true, .failed = true, .failure = migrate_failed };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);
+	facts.own_node = b1;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts = calm();
+	group.failure = start_failed; // something else has blocked it
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+static void a_start_is_tried_again_when_its_replica_has_come(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .failed = true, .failure = start_failed };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.replica_ready = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_RETRY_START);
+	facts.replica_was_ready = true; // so that was not what it lacked
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.replica_was_ready = false;
+	facts.coordinates = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.coordinates = true;
+	group.wanted_started = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_healthy_group_is_left_alone),
+		cmocka_unit_test(a_move_of_this_clusterd_is_its_own_business),
+		cmocka_unit_test(a_move_that_is_done_is_ended_on_its_target),
+		cmocka_unit_test(an_abandoned_move_is_settled_by_its_source),
+		cmocka_unit_test(a_lost_target_frees_the_group_at_once),
+		cmocka_unit_test(a_failed_move_is_forgotten_where_the_group_is),
+		cmocka_unit_test(a_start_is_tried_again_when_its_replica_has_come),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -201,7 +201,8 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu, daemon->options.config);
 	hv->groups = groups_new();
 	hv->events = host_events_open(hv, err);
-	hv->storage = hv->events ? storage_open(hv->loop, &hv->config, on_storage_event, hv, err) : NULL;
+	struct storage_paths paths = { .state = hv->state_directory, .run = hv->run.root };
+	hv->storage = hv->events ? storage_open_at(hv->loop, &hv->config, &paths, on_storage_event, hv, err) : NULL;
 	if (!hv->groups || !hv->storage)
 		return -1;
 	return open_moves(daemon, err);

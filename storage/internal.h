@@ -64,13 +64,6 @@ struct storage_backend {
 
 extern const struct storage_backend storage_file_backend, storage_drbd_backend;
 
-// Where a node's storage keeps its own files; NULL members: the places of docs/architecture.md. Tests give their own.
-struct storage_paths {
-	const char *state, *run, *res;
-};
-struct storage *storage_open_at(struct loop *loop, const struct config *config, const struct storage_paths *paths,
-	storage_event_cb *cb, void *data, struct error *err) MUST_CHECK;
-
 // ---- replicas.c: the records in STATE/replicas
 
 int replicas_load(struct storage *storage, struct error *err) MUST_CHECK;

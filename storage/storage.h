@@ -20,6 +20,13 @@ typedef void storage_event_cb(const char *group, const char *text, void *data);
 
 struct storage *storage_open(struct loop *loop, const struct config *config, storage_event_cb *cb, void *data,
 	struct error *err) MUST_CHECK;
+// Where a node's storage keeps its own files; NULL members: the places of docs/architecture.md. A hypervisord with
+// directories of its own, and tests, give their own.
+struct storage_paths {
+	const char *state, *run, *res;
+};
+struct storage *storage_open_at(struct loop *loop, const struct config *config, const struct storage_paths *paths,
+	storage_event_cb *cb, void *data, struct error *err) MUST_CHECK;
 void storage_close(struct storage *storage);
 
 // At boot, and again after every start of hypervisord: everything that has a replica here is attached, connected and Secondary (Primary ones

@@ -112,7 +112,8 @@ static void open_rooms(struct fixture *fixture)
 	free(fixture->hv.config.directory);
 	fixture->hv.config.directory = strdup(fixture->volumes);
 	fixture->hv.groups = groups_new();
-	fixture->hv.storage = storage_open(fixture->hv.loop, &fixture->hv.config, NULL, NULL, &err);
+	const struct storage_paths paths = { .state = fixture->root, .run = fixture->run };
+	fixture->hv.storage = storage_open_at(fixture->hv.loop, &fixture->hv.config, &paths, NULL, NULL, &err);
 	if (!fixture->hv.storage)
 		fail_msg("%s", err.message);
 }

@@ -79,3 +79,11 @@ EXTRA_DIST += \
 	tests/integration/test-lab-links.sh \
 	tests/integration/test-lab-power.sh \
 	tests/integration/test-lab-services.sh
+
+UNIT_TESTS += tests/unit/test-lab-nodes
+tests_unit_test_lab_nodes_SOURCES = tests/unit/test-lab-nodes.c deploy/lab/labd/config.c deploy/lab/labd/journal.c deploy/lab/labd/minder.c \
+	deploy/lab/labd/nodes.c
+
+FUZZ_TARGETS += tests/fuzz/fuzz-bmc
+tests_fuzz_fuzz_bmc_SOURCES = tests/fuzz/fuzz-bmc.c deploy/lab/bmc/wire.c deploy/lab/labd/packet.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_bmc_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)

@@ -38,6 +38,7 @@ struct unit_type {
 	enum restart restart;
 	int clean_status; // on failure: ends with it as if stopped, besides 0
 	unsigned stop_timeout_ms;
+	unsigned stack_kib;		// of its threads, which it locks into memory; 0: as usual
 	const char *required;
 };
 
@@ -46,7 +47,8 @@ static const struct unit_type types[] = {
 	{ .name = "corosync",
 		.argv = { "/usr/sbin/corosync", "-f" },
 		.readiness = READY_BY_NOTIFY,
-		.stop_timeout_ms = 30000 },
+		.stop_timeout_ms = 30000,
+		.stack_kib = 1024 },
 	{ .name = "corosync-qnetd",
 		.argv = { "/usr/bin/corosync-qnetd", "-f", "-s", "off", "-p", "5403" },
 		.run_directory = "/run/corosync-qnetd",
@@ -69,8 +71,7 @@ static const struct unit_type types[] = {
 		.stop_timeout_ms = 30000 },
 	{ .name = "pacemaker",
 		.argv = { "/usr/sbin/pacemakerd" },
-		.environment = { "PCMK_logfile=/var/log/pacemaker/pacemaker.log", "PCMK_logfacility=none",
-			"PCMK_service=pacemakerd" },
+		.environment = { "PCMK_logfile=/var/log/pacemaker/pacemaker.log", "PCMK_logfacility=none" },
 		.clean_status = 100,
 		.stop_timeout_ms = 600000,
 		.required = "corosync" },
@@ -192,6 +193,8 @@ static _Noreturn void become_service(const struct unit_type *type)
 	setsid();
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	setrlimit(RLIMIT_NOFILE, &files);
+	if (type->stack_kib)
+		setrlimit(RLIMIT_STACK, &(const struct rlimit){ (rlim_t)type->stack_kib << 10, RLIM_INFINITY });
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

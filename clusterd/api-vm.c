@@ -9,12 +9,11 @@
 #include "clusterd/cib-link.h"
 #include "clusterd/forward.h"
 #include "clusterd/group-define.h"
-#include "clusterd/host-link.h"
 #include "clusterd/view.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "proto/json.h"
 
-#define UPDATE_TIMEOUT_MS 10000u
 #define UPDATE_TRIES 5
 
 API_HANDLER(serve_create)
@@ -114,9 +113,9 @@ static bool target_of(const Holdfast__Request *request, Holdfast__VmTarget *targ
 	}
 }
 
-// One try: 1 changed, with the new definition in *changed; 0 it was so already.
+// One try: 1 changed, 0 it was so already. *BEFORE is what it was.
 static int set_target_once(struct clusterd *cd, const char *name, Holdfast__VmTarget target,
-	Holdfast__Vm **changed, struct error *err)
+	Holdfast__VmTarget *before, struct error *err)
 {
 	cleanup_snapshot struct snapshot *snapshot = cib_link_read(cd->cib, err);
 	const Holdfast__Vm *vm = snapshot ? cib_snapshot_vm(snapshot->cib, name) : NULL;
@@ -126,78 +125,64 @@ static int set_target_once(struct clusterd *cd, const char *name, Holdfast__VmTa
 		return -1;
 	if (!group)
 		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.80s: see 'holdfast vm list'", name);
+	*before = vm->target;
+	if (vm->target == target)
+		return 0;
 	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);
-	int result = 0;
-	for (size_t i = 0; i < spec->n_vms; i++) {
-		if (strcmp(spec->vms[i]->name, name))
-			continue;
-		bool same = spec->vms[i]->target == target;
-		spec->vms[i]->target = target;
-		*changed = (Holdfast__Vm *)proto_copy(&spec->vms[i]->base);
-		if (!same)
-			result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err)) < 0 ? -1 : 1;
-	}
+	for (size_t i = 0; i < spec->n_vms; i++)
+		if (!strcmp(spec->vms[i]->name, name))
+			spec->vms[i]->target = target;
+	int result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err));
 	holdfast__group_spec__free_unpacked(spec, NULL);
-	if (result < 0) {
-		holdfast__vm__free_unpacked(*changed, NULL);
-		*changed = NULL;
-	}
-	return result;
+	return result < 0 ? -1 : 1;
 }
 
 // Somebody else may change the group at the same time: then it is read again.
 static int set_target(struct clusterd *cd, const char *name, Holdfast__VmTarget target,
-	Holdfast__Vm **changed, struct error *err)
+	Holdfast__VmTarget *before, struct error *err)
 {
 	for (int try = 0; try < UPDATE_TRIES; try++) {
 		error_clear(err);
-		int result = set_target_once(cd, name, target, changed, err);
+		int result = set_target_once(cd, name, target, before, err);
 		if (result >= 0 || err->code != ERROR_BUSY)
 			return result;
 	}
 	return -1;
 }
 
-static int tell_host(struct clusterd *cd, Holdfast__Vm *vm, struct error *err)
-{
-	Holdfast__Request request = RPC_REQUEST_INIT;
-
-	request.body_case = HOLDFAST__REQUEST__BODY_HOST_VM_UPDATE;
-	request.host_vm_update = vm;
-	return host_link_call(cd->host, &request, UPDATE_TIMEOUT_MS, NULL, NULL, NULL, err);
-}
-
+// hypervisord takes the wish from the request itself; if it refuses, the definition gets the old wish back.
 static int act_here(struct clusterd *cd, struct rpc_call *call, const Holdfast__Request *request,
 	Holdfast__Reply *reply, struct error *err)
 {
-	Holdfast__VmTarget target;
-	Holdfast__Vm *vm = NULL;
+	Holdfast__VmTarget target, before, ignored;
+	struct error undoing = ERROR_INIT;
 
-	if (target_of(request, &target)) {
-		if (api_need_quorum(cd, err) < 0 || set_target(cd, name_of(request), target, &vm, err) < 0)
-			return -1;
-		int told = tell_host(cd, vm, err);
-		holdfast__vm__free_unpacked(vm, NULL);
-		if (told < 0)
-			return -1;
-	}
-	return forward_to_host(cd, call, request, reply, err);
+	if (!target_of(request, &target))
+		return forward_to_host(cd, call, request, reply, err);
+	if (api_need_quorum(cd, err) < 0 || set_target(cd, name_of(request), target, &before, err) < 0)
+		return -1;
+	if (forward_to_host(cd, call, request, reply, err) == 0)
+		return 0;
+	task_uncancel(task_self());
+	// What was to run shall still run: a start that failed keeps its wish.
+	if (target != HOLDFAST__VM_TARGET__TARGET_RUNNING &&
+		set_target(cd, name_of(request), before, &ignored, &undoing) < 0)
+		log_warning("vm=%s: %s", name_of(request), undoing.message);
+	return -1;
 }
 
 // The group is offline: only the wish can be changed.
 static int act_offline(struct clusterd *cd, struct rpc_call *call, const Holdfast__Request *request,
 	const char *group, Holdfast__Reply *reply, struct error *err)
 {
-	Holdfast__VmTarget target;
-	Holdfast__Vm *vm = NULL;
+	Holdfast__VmTarget target, before;
 
 	if (!target_of(request, &target) || target == HOLDFAST__VM_TARGET__TARGET_SAVED)
 		return error_set(err, ERROR_FAILED,
 			"VM %s does not run: group %s is offline; start it with 'holdfast group start %s'",
 			name_of(request), group, group);
-	if (api_need_quorum(cd, err) < 0 || set_target(cd, name_of(request), target, &vm, err) < 0)
+	if (api_need_quorum(cd, err) < 0 || set_target(cd, name_of(request), target, &before, err) < 0)
 		return -1;
-	holdfast__vm__free_unpacked(vm, NULL);
 	rpc_call_progress(call, 100, "group %s is offline: VM %s %s when the group starts", group,
 		name_of(request), target == HOLDFAST__VM_TARGET__TARGET_RUNNING ? "starts" : "stays off");
 	api_reply_done(reply);

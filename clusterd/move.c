@@ -224,18 +224,17 @@ static int await_pacemaker(struct mover *mover, struct error *err)
 bool move_guest_runs_here(struct clusterd *cd, const char *group)
 {
 	Holdfast__Request request = RPC_REQUEST_INIT;
-	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
+	Holdfast__Name name = HOLDFAST__NAME__INIT;
 	Holdfast__Reply *reply = NULL;
 	struct error err = ERROR_INIT;
-	bool runs = false;
 
-	request.body_case = HOLDFAST__REQUEST__BODY_HOST_STATUS;
-	request.host_status = &empty;
+	name.name = (char *)group;
+	request.body_case = HOLDFAST__REQUEST__BODY_HOST_GROUP_MONITOR;
+	request.host_group_monitor = &name;
 	if (host_link_call(cd->host, &request, HOST_TIMEOUT_MS, NULL, NULL, &reply, &err) < 0)
 		return false;
-	for (size_t i = 0; reply->body_case == HOLDFAST__REPLY__BODY_HOST && i < reply->host->n_groups; i++)
-		if (!strcmp(reply->host->groups[i]->name, group))
-			runs = reply->host->groups[i]->state == HOLDFAST__GROUP_STATE__GROUP_ONLINE;
+	bool runs = reply->body_case == HOLDFAST__REPLY__BODY_GROUP &&
+		reply->group->state == HOLDFAST__GROUP_STATE__GROUP_ONLINE;
 	holdfast__reply__free_unpacked(reply, NULL);
 	return runs;
 }

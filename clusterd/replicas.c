@@ -123,6 +123,37 @@ static int await_replicas(struct clusterd *cd, const Holdfast__Group *group, uin
 	}
 }
 
+// Said on one node, it holds for both. Said again on the other, it makes the volumes Primary there if the group runs there.
+static int all_in_sync(struct clusterd *cd, const Holdfast__Group *group, const char *const *nodes,
+	uint32_t first_new, struct error *err)
+{
+	for (size_t n = 0; nodes[n]; n++) {
+		for (size_t i = 0; i < group->n_volumes; i++)
+			if (group->volumes[i]->index >= first_new &&
+				declare_in_sync(cd, nodes[n], group->name, group->volumes[i]->index, err) < 0)
+				return -1;
+		if (n == 0 && await_replicas(cd, group, first_new, REPLICA_UP_TO_DATE, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+// Volumes are taken away where the group runs first, so the owner comes first.
+static void put_owner_first(struct clusterd *cd, const char *group, const char **nodes)
+{
+	cleanup_snapshot struct snapshot *snapshot = cib_link_snapshot(cd->cib, NULL);
+	const struct cib_group *known = snapshot ? cib_snapshot_group(snapshot->cib, group) : NULL;
+	const char *owner = known ? status_owner(known) : NULL;
+
+	for (size_t i = 1; owner && nodes[i]; i++) {
+		if (strcmp(nodes[i], owner))
+			continue;
+		const char *first = nodes[0];
+		nodes[0] = nodes[i];
+		nodes[i] = first;
+	}
+}
+
 int replicas_apply(struct clusterd *cd, struct rpc_call *call, const Holdfast__GroupSpec *spec,
 	uint32_t first_new, struct error *err)
 {
@@ -130,6 +161,7 @@ int replicas_apply(struct clusterd *cd, struct rpc_call *call, const Holdfast__G
 	cleanup_free const char **nodes = replicas_nodes(group);
 	bool any_new = false;
 
+	put_owner_first(cd, group->name, nodes);
 	for (size_t i = 0; nodes[i]; i++) {
 		rpc_call_progress(call, -1, "making the volumes on node %s", nodes[i]);
 		if (apply_on(cd, call, nodes[i], spec, err) < 0)
@@ -142,11 +174,7 @@ int replicas_apply(struct clusterd *cd, struct rpc_call *call, const Holdfast__G
 	rpc_call_progress(call, -1, "connecting the replicas");
 	if (await_replicas(cd, group, first_new, REPLICA_CONNECTED, err) < 0)
 		return -1;
-	for (size_t i = 0; i < group->n_volumes; i++)
-		if (group->volumes[i]->index >= first_new &&
-			declare_in_sync(cd, nodes[0], group->name, group->volumes[i]->index, err) < 0)
-			return -1;
-	return await_replicas(cd, group, first_new, REPLICA_UP_TO_DATE, err);
+	return all_in_sync(cd, group, nodes, first_new, err);
 }
 
 int replicas_delete(struct clusterd *cd, const Holdfast__Group *group, struct error *err)

@@ -96,8 +96,9 @@ HANDLER(serve_replica_apply)
 	if (!group)
 		return -1;
 	int failed = storage_apply(hv->storage, apply->spec->group, apply->node[0] ? apply->node : hv->config.node, err);
-	// New volumes of a group that is online here follow the others.
-	if (!failed && group_wanted(group) == WANTED_STARTED)
+	// New volumes of a group that is online here follow the others; replicated ones cannot before they are declared in sync.
+	if (!failed && group_wanted(group) == WANTED_STARTED &&
+	    apply->spec->group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
 		failed = group_promote(group, false, err);
 	task_unlock(&group->mutex);
 	return failed ? -1 : reply_done(reply, err);
@@ -111,6 +112,8 @@ HANDLER(serve_replica_ready)
 	if (!group)
 		return -1;
 	int failed = storage_declare_in_sync(hv->storage, group->spec->group, ready->index, err);
+	if (!failed && group_wanted(group) == WANTED_STARTED)
+		failed = group_promote(group, false, err);
 	task_unlock(&group->mutex);
 	return failed ? -1 : reply_done(reply, err);
 }

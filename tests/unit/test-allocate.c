@@ -38,10 +38,12 @@ static int set_up(void **state)
 	for (size_t i = 0; i < 4; i++)
 		f->nodes[i] = read_json(&holdfast__node__descriptor, nodes[i]);
 	f->groups[0] = read_json(&holdfast__group__descriptor,
-		"{\"name\":\"g0\",\"storage\":\"drbd\",\"port\":7700,\"volumes\":[{\"index\":0,\"minor\":0},{\"index\":1,\"minor\":2}]}");
+		"{\"name\":\"g0\",\"storage\":\"drbd\",\"port\":7700,\"volumes\":[{\"index\":0,\"minor\":0},{"
+		"\"index\":1,\"minor\":2}]}");
 	f->groups[1] = read_json(&holdfast__group__descriptor,
 		"{\"name\":\"g1\",\"storage\":\"file\",\"port\":0,\"volumes\":[{\"index\":0,\"minor\":1}]}");
-	f->world = (struct allocate_world){ (const Holdfast__Group *const *)f->groups, 2, (const Holdfast__Node *const *)f->nodes, 4 };
+	f->world = (struct allocate_world){ (const Holdfast__Group *const *)f->groups, 2,
+		(const Holdfast__Node *const *)f->nodes, 4 };
 	*state = f;
 	return 0;
 }
@@ -111,9 +113,13 @@ static void replicas_are_at_two_sites(void **state)
 
 	expect_places(f, "{\"name\":\"g\"}", "a1 b1 | a1=10.0.1.11 b1=10.0.1.21");
 	expect_places(f, "{\"name\":\"g\",\"preferred\":[\"b2\"]}", "b2 a1 | b2=10.0.1.22 a1=10.0.1.11");
-	expect_places(f, "{\"name\":\"g\",\"preferred\":[\"a2\",\"b2\"]}", "a2 b2 | a2=10.0.1.12 b2=10.0.1.22");
-	expect_places(f, "{\"name\":\"g\",\"possible\":[\"b1\",\"a2\"],\"preferred\":[\"a2\"]}", "b1 a2 | a2=10.0.1.12 b1=10.0.1.21");
-	expect_places(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"b2\"},{\"node\":\"a2\",\"address\":\"10.9.9.9\"}]}",
+	expect_places(
+		f, "{\"name\":\"g\",\"preferred\":[\"a2\",\"b2\"]}", "a2 b2 | a2=10.0.1.12 b2=10.0.1.22");
+	expect_places(f, "{\"name\":\"g\",\"possible\":[\"b1\",\"a2\"],\"preferred\":[\"a2\"]}",
+		"b1 a2 | a2=10.0.1.12 b1=10.0.1.21");
+	expect_places(f,
+		"{\"name\":\"g\",\"replicas\":[{\"node\":\"b2\"},{\"node\":\"a2\",\"address\":\"10.9.9.9\"}]"
+		"}",
 		"a2 b2 | b2=10.0.1.22 a2=10.9.9.9");
 	expect_places(f, "{\"name\":\"g\",\"storage\":\"file\"}", "a1 a2 b1 b2 |");
 }
@@ -134,19 +140,23 @@ static void impossible_places_are_refused(void **state)
 	expect_refused(f, "{\"name\":\"g\",\"possible\":[\"z9\"]}", ERROR_NOT_FOUND, "z9");
 	expect_refused(f, "{\"name\":\"g\",\"preferred\":[\"z9\"]}", ERROR_NOT_FOUND, "z9");
 	expect_refused(f, "{\"name\":\"g\",\"preferred\":[\"a1\",\"a1\"]}", ERROR_USAGE, "twice");
-	expect_refused(f, "{\"name\":\"g\",\"possible\":[\"a1\",\"b1\"],\"preferred\":[\"b2\"]}", ERROR_USAGE, "b2");
+	expect_refused(
+		f, "{\"name\":\"g\",\"possible\":[\"a1\",\"b1\"],\"preferred\":[\"b2\"]}", ERROR_USAGE, "b2");
 	expect_refused(f, "{\"name\":\"g\",\"possible\":[\"a1\",\"a2\"]}", ERROR_USAGE, "second site");
 	expect_refused(f, "{\"name\":\"g\",\"possible\":[\"a1\",\"a2\",\"b1\"]}", ERROR_USAGE, "a2");
 	expect_refused(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"a1\"}]}", ERROR_USAGE, "two");
-	expect_refused(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"a1\"},{\"node\":\"a2\"}]}", ERROR_USAGE, "site a");
-	expect_refused(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"a1\"},{\"node\":\"z9\"}]}", ERROR_NOT_FOUND, "z9");
+	expect_refused(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"a1\"},{\"node\":\"a2\"}]}", ERROR_USAGE,
+		"site a");
+	expect_refused(f, "{\"name\":\"g\",\"replicas\":[{\"node\":\"a1\"},{\"node\":\"z9\"}]}",
+		ERROR_NOT_FOUND, "z9");
 }
 
 static void the_state_volume_must_hold_all_memory(void **state)
 {
 	struct fixture *f = *state;
 	Holdfast__GroupSpec *spec = read_json(&holdfast__group_spec__descriptor,
-		"{\"group\":{\"name\":\"g\",\"storage\":\"drbd\",\"volumes\":[{\"index\":0,\"name\":\"state\",\"size_bytes\":268435456}]},"
+		"{\"group\":{\"name\":\"g\",\"storage\":\"drbd\",\"volumes\":[{\"index\":0,\"name\":"
+		"\"state\",\"size_bytes\":268435456}]},"
 		"\"vms\":[{\"name\":\"v\",\"memory_mib\":100}]}");
 	Holdfast__Vm more = HOLDFAST__VM__INIT;
 

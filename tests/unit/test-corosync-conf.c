@@ -58,7 +58,9 @@ static void two_sites_and_a_witness(void **state)
 	expect(text, "\t\tring0_addr: 10.0.1.11\n\t\tname: a1\n\t\tnodeid: 101\n");
 	expect(text, "\t\tring0_addr: fd00::21\n\t\tname: b1\n\t\tnodeid: 201\n");
 	expect(text, "\t\ttimeout: 6000\n\t\tsync_timeout: 9000\n");
-	expect(text, "\t\t\thost: 10.0.1.254\n\t\t\tport: 5999\n\t\t\talgorithm: ffsplit\n\t\t\ttls: off\n\t\t\ttie_breaker: lowest\n");
+	expect(text,
+		"\t\t\thost: 10.0.1.254\n\t\t\tport: 5999\n\t\t\talgorithm: ffsplit\n\t\t\ttls: "
+		"off\n\t\t\ttie_breaker: lowest\n");
 	assert_null(strstr(text, "two_node"));
 }
 
@@ -82,7 +84,8 @@ static void without_a_witness(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-	static const char *const witnesses[] = { "10.0.0.1:0", "10.0.0.1:99999", "10.0.0.1:x", "a b", "[::1", "h\n}", ":5403", "{" };
+	static const char *const witnesses[] = { "10.0.0.1:0", "10.0.0.1:99999", "10.0.0.1:x", "a b", "[::1",
+		"h\n}", ":5403", "{" };
 	Holdfast__Node node = node_of("a1", "a", "10.0.1.11", 101);
 	const Holdfast__Node *const nodes[] = { &node };
 	struct corosync_conf conf = { .cluster = "lab", .nodes = nodes, .node_count = 1 };
@@ -110,8 +113,9 @@ static void witnesses_are_parsed(void **state)
 	static const struct {
 		const char *text, *host;
 		unsigned port;
-	} cases[] = { { "10.0.0.1", "10.0.0.1", 0 }, { "10.0.0.1:5403", "10.0.0.1", 5403 }, { "fd00::1", "fd00::1", 0 },
-		{ "[fd00::1]:1", "fd00::1", 1 }, { "[fd00::1]", "fd00::1", 0 }, { "w.example:65535", "w.example", 65535 } };
+	} cases[] = { { "10.0.0.1", "10.0.0.1", 0 }, { "10.0.0.1:5403", "10.0.0.1", 5403 },
+		{ "fd00::1", "fd00::1", 0 }, { "[fd00::1]:1", "fd00::1", 1 }, { "[fd00::1]", "fd00::1", 0 },
+		{ "w.example:65535", "w.example", 65535 } };
 	struct error err = ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

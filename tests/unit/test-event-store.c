@@ -226,7 +226,8 @@ static void bad_ids_are_refused(void **state)
 	assert_false(event_id_parse("a1-0", node, &number));
 	assert_false(event_id_parse("a1-+3", node, &number));
 	assert_false(event_id_parse("a1-18446744073709551615", node, &number));
-	assert_false(event_id_parse("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1", node, &number));
+	assert_false(event_id_parse(
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-1", node, &number));
 	assert_fails(event_store_add(f->store, &event, &f->err), f->err, ERROR_PROTOCOL);
 }
 

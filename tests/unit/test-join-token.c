@@ -13,7 +13,8 @@
 static void a_token_comes_back_whole(void **state)
 {
 	struct error err = ERROR_INIT;
-	cleanup_free char *secret = join_secret_make("key", 1000), *token = join_token_make(secret, FINGERPRINT);
+	cleanup_free char *secret = join_secret_make("key", 1000),
+			  *token = join_token_make(secret, FINGERPRINT);
 	cleanup_free char *parsed = NULL, *fingerprint = NULL;
 
 	assert_ok(join_token_parse(token, &parsed, &fingerprint, &err), err);
@@ -38,7 +39,8 @@ static void another_key_or_another_time_is_refused(void **state)
 
 static void garbage_is_no_secret(void **state)
 {
-	static const char *const garbage[] = { "", ".", "1000", "1000.", "-5.abc", "x.y", "99999999999999999999999.00" };
+	static const char *const garbage[] = { "", ".", "1000", "1000.", "-5.abc", "x.y",
+		"99999999999999999999999.00" };
 	struct error err = ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++)
@@ -47,7 +49,8 @@ static void garbage_is_no_secret(void **state)
 
 static void garbage_is_no_token(void **state)
 {
-	static const char *const plain[] = { "", "no colon", ":" FINGERPRINT, "secret:0123", "secret:" FINGERPRINT "0", "secret:" FINGERPRINT "\n" };
+	static const char *const plain[] = { "", "no colon", ":" FINGERPRINT, "secret:0123",
+		"secret:" FINGERPRINT "0", "secret:" FINGERPRINT "\n" };
 	struct error err = ERROR_INIT;
 	char *secret = NULL, *fingerprint = NULL;
 

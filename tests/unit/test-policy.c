@@ -4,11 +4,14 @@
 
 #include "clusterd/policy.h"
 
-static char a1[] = "a1", b1[] = "b1", migrate_failed[] = "migrate_to on a1 failed: no answer", start_failed[] = "start on b1 failed: old data";
+static char a1[] = "a1", b1[] = "b1", migrate_failed[] = "migrate_to on a1 failed: no answer",
+	    start_failed[] = "start on b1 failed: old data";
 
 static struct policy_facts calm(void)
 {
-	return (struct policy_facts){ .own_node = "a1", .coordinates = true, .target_online = true, .same_ms = 60000 };
+	return (struct policy_facts){
+		.own_node = "a1", .coordinates = true, .target_online = true, .same_ms = 60000
+	};
 }
 
 static void a_healthy_group_is_left_alone(void **state)
@@ -48,7 +51,11 @@ static void a_move_that_is_done_is_ended_on_its_target(void **state)
 
 static void an_abandoned_move_is_settled_by_its_source(void **state)
 {
-	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .move_to = b1, .blocked = true, .failure = migrate_failed };
+	struct cib_group group = { .wanted_started = true,
+		.active_on = { a1 },
+		.move_to = b1,
+		.blocked = true,
+		.failure = migrate_failed };
 	struct policy_facts facts = calm();
 
 	assert_int_equal(policy_decide(&group, &facts), POLICY_SETTLE_MOVE);
@@ -61,7 +68,9 @@ static void an_abandoned_move_is_settled_by_its_source(void **state)
 
 static void a_lost_target_frees_the_group_at_once(void **state)
 {
-	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .move_to = b1, .pending = true };
+	struct cib_group group = {
+		.wanted_started = true, .active_on = { a1 }, .move_to = b1, .pending = true
+	};
 	struct policy_facts facts = calm();
 
 	facts.target_online = false;
@@ -73,7 +82,11 @@ static void a_lost_target_frees_the_group_at_once(void **state)
 
 static void a_failed_move_is_forgotten_where_the_group_is(void **state)
 {
-	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .blocked = true, .failed = true, .failure = migrate_failed };
+	struct cib_group group = { .wanted_started = true,
+		.active_on = { a1 },
+		.blocked = true,
+		.failed = true,
+		.failure = migrate_failed };
 	struct policy_facts facts = calm();
 
 	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);

@@ -31,11 +31,15 @@ static void *read_json(const ProtobufCMessageDescriptor *type, const char *text)
 
 static Holdfast__HostStatus *host_of(const char *vms)
 {
-	g_autofree char *text = g_strdup_printf("{\"version\":\"0.1.0\",\"memory_mib\":1000,\"memory_free_mib\":600,\"groups\":[{\"name\":\"web\",\"volumes\":["
-						"{\"name\":\"state\",\"index\":0,\"disk\":\"UpToDate\",\"peer_disk\":\"UpToDate\",\"connection\":\"Connected\",\"sync_percent\":100},"
-						"{\"name\":\"db.disk0\",\"index\":1,\"disk\":\"UpToDate\",\"peer_disk\":\"UpToDate\",\"connection\":\"Connected\",\"sync_percent\":100}"
-						"]}],\"vms\":[%s]}",
-		vms);
+	g_autofree char *text =
+		g_strdup_printf("{\"version\":\"0.1.0\",\"memory_mib\":1000,\"memory_free_mib\":600,"
+				"\"groups\":[{\"name\":\"web\",\"volumes\":["
+				"{\"name\":\"state\",\"index\":0,\"disk\":\"UpToDate\",\"peer_disk\":"
+				"\"UpToDate\",\"connection\":\"Connected\",\"sync_percent\":100},"
+				"{\"name\":\"db.disk0\",\"index\":1,\"disk\":\"UpToDate\",\"peer_disk\":"
+				"\"UpToDate\",\"connection\":\"Connected\",\"sync_percent\":100}"
+				"]}],\"vms\":[%s]}",
+			vms);
 
 	return read_json(&holdfast__host_status__descriptor, text);
 }
@@ -50,24 +54,45 @@ static int set_up(void **state)
 		member->nodeid = i ? 201 : 101;
 		member->online = true;
 		g_strlcpy(member->name, i ? "b1" : "a1", sizeof(member->name));
-		w->nodes[i] = (struct cib_node){ .online = true, .clean = true, .fence_device = strdup(i ? "fence-b1" : "fence-a1") };
+		w->nodes[i] = (struct cib_node){
+			.online = true, .clean = true, .fence_device = strdup(i ? "fence-b1" : "fence-a1")
+		};
 	}
-	w->state = (struct membership_state){ .connected = true, .quorate = true, .witness = WITNESS_CONNECTED, .own_nodeid = 101, .members = w->members, .count = 2 };
-	w->nodes[0].node = read_json(&holdfast__node__descriptor, "{\"name\":\"a1\",\"site\":\"a\",\"address\":\"10.0.1.11\",\"nodeid\":101}");
-	w->nodes[1].node = read_json(&holdfast__node__descriptor, "{\"name\":\"b1\",\"site\":\"b\",\"address\":\"10.0.1.21\",\"nodeid\":201}");
+	w->state = (struct membership_state){ .connected = true,
+		.quorate = true,
+		.witness = WITNESS_CONNECTED,
+		.own_nodeid = 101,
+		.members = w->members,
+		.count = 2 };
+	w->nodes[0].node = read_json(&holdfast__node__descriptor,
+		"{\"name\":\"a1\",\"site\":\"a\",\"address\":\"10.0.1.11\",\"nodeid\":101}");
+	w->nodes[1].node = read_json(&holdfast__node__descriptor,
+		"{\"name\":\"b1\",\"site\":\"b\",\"address\":\"10.0.1.21\",\"nodeid\":201}");
 	w->group.spec = read_json(&holdfast__group_spec__descriptor,
-		"{\"group\":{\"name\":\"web\",\"storage\":\"drbd\",\"preferred\":[\"a1\"],\"possible\":[\"a1\",\"b1\"],"
-		"\"replicas\":[{\"node\":\"a1\"},{\"node\":\"b1\"}],\"volumes\":[{\"index\":0,\"minor\":0,\"name\":\"state\"},"
+		"{\"group\":{\"name\":\"web\",\"storage\":\"drbd\",\"preferred\":[\"a1\"],\"possible\":["
+		"\"a1\",\"b1\"],"
+		"\"replicas\":[{\"node\":\"a1\"},{\"node\":\"b1\"}],\"volumes\":[{\"index\":0,\"minor\":0,"
+		"\"name\":\"state\"},"
 		"{\"index\":1,\"minor\":1,\"name\":\"db.disk0\"}]},"
-		"\"vms\":[{\"name\":\"db\",\"group\":\"web\",\"cpus\":2,\"memory_mib\":128,\"disks\":[{\"name\":\"disk0\",\"volume\":1,\"size_bytes\":1048576}]}]}");
+		"\"vms\":[{\"name\":\"db\",\"group\":\"web\",\"cpus\":2,\"memory_mib\":128,\"disks\":[{"
+		"\"name\":\"disk0\",\"volume\":1,\"size_bytes\":1048576}]}]}");
 	w->group.wanted_started = true;
 	w->group.active_on[0] = strdup("a1");
-	w->cib = (struct cib_snapshot){ .quorate = true, .cluster_name = (char *)"lab", .dc = (char *)"a1", .witness = (char *)"10.0.1.31", .groups = &w->group, .group_count = 1, .nodes = w->nodes, .node_count = 2 };
+	w->cib = (struct cib_snapshot){ .quorate = true,
+		.cluster_name = (char *)"lab",
+		.dc = (char *)"a1",
+		.witness = (char *)"10.0.1.31",
+		.groups = &w->group,
+		.group_count = 1,
+		.nodes = w->nodes,
+		.node_count = 2 };
 	w->host_status[0] = host_of("{\"name\":\"db\",\"group\":\"web\",\"state\":\"running\",\"pid\":77}");
 	w->host_status[1] = host_of("");
 	for (int i = 0; i < 2; i++)
 		w->hosts[i] = (struct status_host){ .node = w->members[i].name, .status = w->host_status[i] };
-	w->in = (struct status_input){ .own_node = "a1", .members = &w->state, .cib = &w->cib, .hosts = w->hosts, .host_count = 2 };
+	w->in = (struct status_input){
+		.own_node = "a1", .members = &w->state, .cib = &w->cib, .hosts = w->hosts, .host_count = 2
+	};
 	*state = w;
 	return 0;
 }
@@ -214,7 +239,8 @@ static void a_lost_node_that_is_not_fenced(void **state)
 	struct world *w = *state;
 
 	lose_b1(w, false);
-	expect_problem(w, "node b1 is offline since 2026-01-31T08:00:00.000Z and not proved gone", "confirm-down b1");
+	expect_problem(w, "node b1 is offline since 2026-01-31T08:00:00.000Z and not proved gone",
+		"confirm-down b1");
 	expect_problem(w, "group web: its replica on b1 is missing", "since 2026-01-31T08:00:00.000Z");
 	Holdfast__NodeStatus *status = status_node(&w->in, "b1");
 	assert_int_equal(status->state, HOLDFAST__NODE_STATE__NODE_OFFLINE);
@@ -244,7 +270,8 @@ static void a_group_that_waits_for_current_data(void **state)
 	w->group.failed = true;
 	w->group.failure = strdup("start on a1 failed: waits for b1");
 	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "");
-	expect_problem(w, "group web waits for node b1, which alone has current data", "since 2026-01-31T08:00:00.000Z");
+	expect_problem(w, "group web waits for node b1, which alone has current data",
+		"since 2026-01-31T08:00:00.000Z");
 	expect_problem(w, "--force-old-data", NULL);
 }
 

@@ -53,10 +53,12 @@ static void happened(struct fixture *f, const char *kind, const char *node, cons
 	assert_int_equal(event_store_add(f->store, &event, &f->err), 1);
 }
 
-static bool tell(const struct fixture *f, const char *node, const char *previous, enum story_fencing fencing, Holdfast__Event **out)
+static bool tell(const struct fixture *f, const char *node, const char *previous, enum story_fencing fencing,
+	Holdfast__Event **out)
 {
 	Holdfast__Event started = HOLDFAST__EVENT__INIT;
-	Holdfast__Step promote = HOLDFAST__STEP__INIT, spawn = HOLDFAST__STEP__INIT, *steps[] = { &promote, &spawn };
+	Holdfast__Step promote = HOLDFAST__STEP__INIT, spawn = HOLDFAST__STEP__INIT,
+		       *steps[] = { &promote, &spawn };
 
 	promote.name = (char *)"promote";
 	promote.ms = 200;
@@ -70,7 +72,8 @@ static bool tell(const struct fixture *f, const char *node, const char *previous
 	started.steps = steps;
 	started.n_steps = 2;
 	*out = NULL;
-	return story_failover(f->store, &started, previous, event_time_us("2026-01-31T08:00:00Z"), fencing, out);
+	return story_failover(
+		f->store, &started, previous, event_time_us("2026-01-31T08:00:00Z"), fencing, out);
 }
 
 static void a_failover_and_its_steps(void **state)
@@ -94,7 +97,8 @@ static void a_failover_and_its_steps(void **state)
 	double sum = 0;
 	for (size_t i = 0; i < 4; i++) {
 		assert_string_equal(event->steps[i]->name, expected[i].name);
-		assert_true(event->steps[i]->ms > expected[i].ms - 1 && event->steps[i]->ms < expected[i].ms + 1);
+		assert_true(
+			event->steps[i]->ms > expected[i].ms - 1 && event->steps[i]->ms < expected[i].ms + 1);
 		sum += event->steps[i]->ms;
 	}
 	assert_true(sum > event->duration_ms - 1 && sum < event->duration_ms + 1);
@@ -148,7 +152,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_failover_and_its_steps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_the_news_of_the_fencing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_failover, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_loss_before_the_group_was_there_does_not_count, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_loss_before_the_group_was_there_does_not_count, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

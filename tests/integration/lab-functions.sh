@@ -79,6 +79,9 @@ goes_on() {
 
 # The group exists, runs on a1, and counts.
 with_guest() {
+    lab heal
+    eventually 90 "a1 answers" hf a1 cluster status
+    eventually 90 "b1 answers" hf b1 cluster status
     if ! hf a1 --json group show web >/dev/null 2>&1; then
         hf a1 group create web --preferred a1,b1
         hf a1 vm create db --group web --memory 128 --cpus 1 --disk 64M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" \

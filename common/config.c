@@ -16,8 +16,8 @@ struct key {
 	const char *section, *name;
 	enum key_kind kind;
 	size_t offset;
-	const char *fallback;		// of texts
-	unsigned number, least, most;	// of numbers
+	const char *fallback; // of texts
+	unsigned number, least, most; // of numbers
 };
 
 static const struct key keys[] = {
@@ -25,12 +25,17 @@ static const struct key keys[] = {
 	{ "node", "site", KEY_NAME, offsetof(struct config, site), "", 0, 0, 0 },
 	{ "node", "address", KEY_TEXT, offsetof(struct config, address), "", 0, 0, 0 },
 	{ "hypervisor", "accel", KEY_ACCEL, offsetof(struct config, accel), "auto", 0, 0, 0 },
-	{ "hypervisor", "qemu", KEY_PATH, offsetof(struct config, qemu), "/usr/bin/qemu-system-x86_64", 0, 0, 0 },
-	{ "hypervisor", "uid-base", KEY_NUMBER, offsetof(struct config, uid_base), NULL, 2000000, 65536, 4000000000u },
-	{ "hypervisor", "memory-reserve-mib", KEY_NUMBER, offsetof(struct config, memory_reserve_mib), NULL, 256, 0, 1u << 30 },
-	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory), CONFIG_LOG_DIRECTORY, 0, 0, 0 },
+	{ "hypervisor", "qemu", KEY_PATH, offsetof(struct config, qemu), "/usr/bin/qemu-system-x86_64", 0, 0,
+		0 },
+	{ "hypervisor", "uid-base", KEY_NUMBER, offsetof(struct config, uid_base), NULL, 2000000, 65536,
+		4000000000u },
+	{ "hypervisor", "memory-reserve-mib", KEY_NUMBER, offsetof(struct config, memory_reserve_mib), NULL,
+		256, 0, 1u << 30 },
+	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
+		CONFIG_LOG_DIRECTORY, 0, 0, 0 },
 	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0 },
-	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory), CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0 },
+	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory),
+		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0 },
 	{ "api", "group", KEY_TEXT, offsetof(struct config, api_group), "holdfast", 0, 0, 0 },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
@@ -58,8 +63,8 @@ static int set_number(struct config *config, const struct key *key, const char *
 {
 	guint64 number;
 	if (!g_ascii_string_to_unsigned(value, 10, key->least, key->most, &number, NULL))
-		return error_set(err, ERROR_USAGE, "%s must be a number from %u to %u, not \"%.60s\"", key->name, key->least,
-				 key->most, value);
+		return error_set(err, ERROR_USAGE, "%s must be a number from %u to %u, not \"%.60s\"",
+			key->name, key->least, key->most, value);
 	*number_of(config, key) = (unsigned)number;
 	return 0;
 }
@@ -73,14 +78,16 @@ static int set_value(struct config *config, const struct key *key, const char *v
 	if (key->kind == KEY_NAME && *value && name_check(key->name, value, err))
 		return -1;
 	if (key->kind == KEY_PATH && value[0] != '/')
-		return error_set(err, ERROR_USAGE, "%s must be an absolute path, not \"%.60s\"", key->name, value);
+		return error_set(
+			err, ERROR_USAGE, "%s must be an absolute path, not \"%.60s\"", key->name, value);
 	if (key->kind == KEY_ACCEL) {
 		good = false;
 		for (size_t i = 0; i < sizeof(accels) / sizeof(accels[0]); i++)
 			good |= !strcmp(value, accels[i]);
 	}
 	if (!good)
-		return error_set(err, ERROR_USAGE, "%s must be auto, kvm or tcg, not \"%.60s\"", key->name, value);
+		return error_set(
+			err, ERROR_USAGE, "%s must be auto, kvm or tcg, not \"%.60s\"", key->name, value);
 	char **text = text_of(config, key);
 	free(*text);
 	*text = strdup(value);
@@ -177,9 +184,11 @@ int config_save(const char *path, const struct config *config, struct error *err
 	gsize length = 0;
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (keys[i].kind == KEY_NUMBER)
-			g_key_file_set_uint64(file, keys[i].section, keys[i].name, *number_of(readable, &keys[i]));
+			g_key_file_set_uint64(
+				file, keys[i].section, keys[i].name, *number_of(readable, &keys[i]));
 		else
-			g_key_file_set_string(file, keys[i].section, keys[i].name, *text_of(readable, &keys[i]));
+			g_key_file_set_string(
+				file, keys[i].section, keys[i].name, *text_of(readable, &keys[i]));
 	}
 	gchar *text = g_key_file_to_data(file, &length, NULL);
 	int result = file_write_atomic(path, text, length, 0644, err);

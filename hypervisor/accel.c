@@ -36,7 +36,8 @@ int accel_choose(const char *wish, bool *kvm, struct error *err)
 	bool flag = cpu_has_it();
 	*kvm = strcmp(wish, "tcg") && fd >= 0 && flag;
 	if (!strcmp(wish, "kvm") && !*kvm)
-		return error_set(err, ERROR_FAILED, "accel=kvm is configured and KVM cannot be used: %s; set accel=auto or accel=tcg",
-				 flag ? "/dev/kvm cannot be opened" : "the CPU has neither the vmx nor the svm flag");
+		return error_set(err, ERROR_FAILED,
+			"accel=kvm is configured and KVM cannot be used: %s; set accel=auto or accel=tcg",
+			flag ? "/dev/kvm cannot be opened" : "the CPU has neither the vmx nor the svm flag");
 	return 0;
 }

@@ -31,7 +31,8 @@ static void adopt_group(struct hypervisor *hv, const char *name)
 	Holdfast__GroupSpec *spec = NULL;
 	enum wanted wanted;
 	uint64_t generation;
-	struct group *group = rundir_spec_get(&hv->run, name, &spec, &err) ? NULL : group_adopt(hv, spec, &err);
+	struct group *group =
+		rundir_spec_get(&hv->run, name, &spec, &err) ? NULL : group_adopt(hv, spec, &err);
 	if (spec)
 		holdfast__group_spec__free_unpacked(spec, NULL);
 	if (!group) {
@@ -64,7 +65,7 @@ struct adopting {
 	struct adoption *adoption;
 };
 
-struct adoption {			// of all guests at once: one that does not answer must not hold up the others
+struct adoption { // of all guests at once: one that does not answer must not hold up the others
 	size_t left;
 	struct task_wait done;
 };
@@ -78,17 +79,23 @@ static void set_state(struct vm *vm, const char *status)
 		vm->state = HOLDFAST__VM_STATE__VM_MOVING_OUT;
 	} else if (in_phase(vm, RUNDIR_PHASE_INCOMING)) {
 		vm->state = HOLDFAST__VM_STATE__VM_MOVING_IN;
-	} else if (in_phase(vm, RUNDIR_PHASE_CONTINUING) && !running && !powered_off && strcmp(status, "io-error")) {
-		vm->state = HOLDFAST__VM_STATE__VM_MOVING_IN; // everything is in place: a move or adopt_finish lets it run
+	} else if (in_phase(vm, RUNDIR_PHASE_CONTINUING) && !running && !powered_off &&
+		strcmp(status, "io-error")) {
+		vm->state =
+			HOLDFAST__VM_STATE__VM_MOVING_IN; // everything is in place: a move or adopt_finish lets it run
 	} else if (in_phase(vm, RUNDIR_PHASE_SAVING) && !running) {
 		vm->state = HOLDFAST__VM_STATE__VM_SAVING;
 	} else if (in_phase(vm, RUNDIR_PHASE_STOPPING) || in_phase(vm, RUNDIR_PHASE_SPAWNED)) {
 		vm->state = HOLDFAST__VM_STATE__VM_STOPPING;
 	} else {
-		vm->state = running || powered_off ? HOLDFAST__VM_STATE__VM_RUNNING : HOLDFAST__VM_STATE__VM_PAUSED;
+		vm->state = running || powered_off ? HOLDFAST__VM_STATE__VM_RUNNING
+						   : HOLDFAST__VM_STATE__VM_PAUSED;
 		vm->guest_powered_off = powered_off;
 		if (!strcmp(status, "io-error"))
-			vm_reason(vm, "stopped by an I/O error; when its storage is well again: holdfast vm resume %s", vm->name);
+			vm_reason(vm,
+				"stopped by an I/O error; when its storage is well again: holdfast vm resume "
+				"%s",
+				vm->name);
 	}
 }
 
@@ -116,7 +123,7 @@ static void adopt_task(void *data)
 	} else {
 		set_state(vm, status);
 		log_info("vm=%s group=%s taken up again: process %d, %s, phase %s", vm->name, vm->group->name,
-			 (int)vm->guest.pid, status, vm->guest.phase);
+			(int)vm->guest.pid, status, vm->guest.phase);
 	}
 	if (--adopting->adoption->left == 0)
 		task_wake(&adopting->adoption->done);
@@ -152,7 +159,8 @@ static void adopt_dead(struct vm *vm)
 	} else if (in_phase(vm, RUNDIR_PHASE_SHUT_DOWN)) {
 		vm_reason(vm, "the guest shut itself down; start it with: holdfast vm start %s", vm->name);
 	} else {
-		log_warning("vm=%s group=%s its QEMU has died in phase %s", vm->name, vm->group->name, vm->guest.phase);
+		log_warning("vm=%s group=%s its QEMU has died in phase %s", vm->name, vm->group->name,
+			vm->guest.phase);
 	}
 	vm->guest.pid = 0;
 }
@@ -163,8 +171,8 @@ static void adopt_guest(struct hypervisor *hv, const struct rundir_guest *guest,
 	struct vm *vm = group ? group_vm_find(group, guest->vm) : NULL;
 	int pidfd = -1;
 	if (!vm) {
-		log_error("vm=%s has a record in phase %s and no definition; it is left alone (process %d)", guest->vm, guest->phase,
-			  (int)guest->pid);
+		log_error("vm=%s has a record in phase %s and no definition; it is left alone (process %d)",
+			guest->vm, guest->phase, (int)guest->pid);
 		return;
 	}
 	vm->guest = *guest;
@@ -236,7 +244,8 @@ static void end_guest(struct vm *vm)
 static void finish_moving(struct group *group, struct vm *vm)
 {
 	struct error err = ERROR_INIT;
-	bool runnable = vm->state == HOLDFAST__VM_STATE__VM_MOVING_OUT || in_phase(vm, RUNDIR_PHASE_CONTINUING);
+	bool runnable =
+		vm->state == HOLDFAST__VM_STATE__VM_MOVING_OUT || in_phase(vm, RUNDIR_PHASE_CONTINUING);
 	if (held(group))
 		return;
 	if (runnable && !let_run(group, vm, &err)) {
@@ -260,7 +269,8 @@ static void finish_vm(struct group *group, struct vm *vm)
 	case HOLDFAST__VM_STATE__VM_SAVING:
 		if (end_saving(group, vm, &err)) {
 			vm_event_now(vm, VM_EVENT_PAUSED);
-			vm_reason(vm, "it does not go on after a save that was interrupted: %.150s", err.message);
+			vm_reason(vm, "it does not go on after a save that was interrupted: %.150s",
+				err.message);
 		}
 		break;
 	case HOLDFAST__VM_STATE__VM_STOPPING:

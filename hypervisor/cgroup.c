@@ -39,5 +39,6 @@ void cgroup_remove(const char *vm)
 const char *cgroup_describe(void)
 {
 	return unified() ? "guests are in cgroups below " SLICE
-			 : "guests have no cgroup of their own: " ROOT " is not a writable cgroup v2 hierarchy";
+			 : "guests have no cgroup of their own: " ROOT
+			   " is not a writable cgroup v2 hierarchy";
 }

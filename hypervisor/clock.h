@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The clocks that hypervisord writes down. CLOCK_BOOTTIME: goes on while the machine is suspended, starts again when it boots, as the run directory does.
+// The clocks that hypervisord writes down. CLOCK_BOOTTIME goes on while the machine is suspended and starts again when it boots, as the
+// run directory does.
 #ifndef HYPERVISOR_CLOCK_H
 #define HYPERVISOR_CLOCK_H
 

@@ -15,7 +15,7 @@ struct console {
 	struct rpc_call *call;
 	struct task *task;
 	struct loop_source *source;
-	bool ended;			// QEMU has hung up
+	bool ended; // QEMU has hung up
 };
 
 static int connect_console(struct vm *vm, struct error *err)
@@ -64,9 +64,11 @@ int console_serve(struct vm *vm, struct rpc_call *call, struct error *err)
 {
 	struct error local = ERROR_INIT;
 	if (!vm_has_process(vm))
-		return error_set(err, ERROR_BUSY, "VM %s is %s and has no console: start it", vm->name, vm_state_name(vm->state));
+		return error_set(err, ERROR_BUSY, "VM %s is %s and has no console: start it", vm->name,
+			vm_state_name(vm->state));
 	if (vm->console_pid == vm->guest.pid)
-		return error_set(err, ERROR_BUSY, "the console of VM %s is in use by somebody else", vm->name);
+		return error_set(
+			err, ERROR_BUSY, "the console of VM %s is in use by somebody else", vm->name);
 	cleanup_fd int fd = connect_console(vm, err);
 	if (fd < 0)
 		return -1;

@@ -41,9 +41,10 @@ int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err
 	uint64_t room = total > used + reserve ? total - used - reserve : 0;
 	if (vm->memory_mib <= room)
 		return 0;
-	return error_set(err, ERROR_NO_SPACE, "VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " free (%" PRIu64
-			 " in all, %" PRIu64 " used by VMs, %" PRIu64 " reserved): stop another VM, or give it less",
-			 vm->name, vm->memory_mib, hv->config.node, room, total, used, reserve);
+	return error_set(err, ERROR_NO_SPACE,
+		"VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " free (%" PRIu64
+		" in all, %" PRIu64 " used by VMs, %" PRIu64 " reserved): stop another VM, or give it less",
+		vm->name, vm->memory_mib, hv->config.node, room, total, used, reserve);
 }
 
 int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err)
@@ -51,8 +52,10 @@ int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error
 	uint64_t total = memory_total_mib(), reserve = hv->config.memory_reserve_mib;
 	if (vm->memory_mib + reserve <= total)
 		return 0;
-	return error_set(err, ERROR_NO_SPACE, "VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " MiB, %" PRIu64
-			 " of them reserved: give it less", vm->name, vm->memory_mib, hv->config.node, total, reserve);
+	return error_set(err, ERROR_NO_SPACE,
+		"VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " MiB, %" PRIu64
+		" of them reserved: give it less",
+		vm->name, vm->memory_mib, hv->config.node, total, reserve);
 }
 
 int group_promote(struct group *group, bool force_old_data, struct error *err)
@@ -77,14 +80,15 @@ static int work_on_state(void *data, struct error *err)
 }
 
 static int on_state(const char *directory, const struct vm *vm,
-		    int (*act)(const struct saved_state *state, struct error *err), struct error *err)
+	int (*act)(const struct saved_state *state, struct error *err), struct error *err)
 {
 	struct state_work work = { .state = { directory, vm->name }, .act = act };
 	return task_offload(work_on_state, &work, err);
 }
 
 // 1: restored; 0: there is nothing to restore; -1.
-static int try_restore(struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
+static int try_restore(
+	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	struct error local = ERROR_INIT;
 	cleanup_fd int permit = -1;
@@ -100,7 +104,8 @@ static int try_restore(struct group *group, struct vm *vm, const char *state, st
 	if (local.code != ERROR_UNSAFE)
 		return error_copy(err, &local);
 	host_event(group->hv, "vm-state-refused", group->name, vm->name, 0, 0, NULL, 0,
-		   "%s; it is kept as %s.refused on the state volume, and the VM boots from its disks", local.message, vm->name);
+		"%s; it is kept as %s.refused on the state volume, and the VM boots from its disks",
+		local.message, vm->name);
 	return on_state(state, vm, saved_refuse, err) ? -1 : 0;
 }
 
@@ -120,7 +125,8 @@ static int cold_boot(struct group *group, struct vm *vm, struct steps *steps, st
 	return 0;
 }
 
-int group_boot_vm(struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
+int group_boot_vm(
+	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	struct error ignored = ERROR_INIT;
 	if (group_admit(group->hv, vm->definition, err))
@@ -147,7 +153,8 @@ int group_boot_one(struct group *group, struct vm *vm, struct error *err)
 	char *state = NULL;
 	struct error ignored = ERROR_INIT;
 	steps_begin(&steps);
-	if (group_promote(group, false, err) || storage_mount_state(group->hv->storage, group->spec->group, &state, err))
+	if (group_promote(group, false, err) ||
+		storage_mount_state(group->hv->storage, group->spec->group, &state, err))
 		return -1;
 	int result = group_boot_vm(group, vm, state, &steps, err);
 	free(state);

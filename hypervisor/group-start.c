@@ -66,8 +66,9 @@ static void report(struct group *group, const struct steps *steps, Holdfast__Sta
 	size_t count;
 	Holdfast__Step **messages = steps_messages(steps, &count);
 	double total = steps_total(steps);
-	host_event(group->hv, "group-started", group->name, NULL, total, 0, (const Holdfast__Step *const *)messages, count,
-		   "group %s was started on node %s in %.0f ms", group->name, group->hv->config.node, total);
+	host_event(group->hv, "group-started", group->name, NULL, total, 0,
+		(const Holdfast__Step *const *)messages, count, "group %s was started on node %s in %.0f ms",
+		group->name, group->hv->config.node, total);
 	if (!result) {
 		steps_messages_free(messages, count);
 		return;
@@ -77,14 +78,16 @@ static void report(struct group *group, const struct steps *steps, Holdfast__Sta
 	result->duration_ms = total;
 }
 
-int group_start(struct group *group, const Holdfast__HostGroupStart *request, Holdfast__StartResult *result, struct error *err)
+int group_start(struct group *group, const Holdfast__HostGroupStart *request, Holdfast__StartResult *result,
+	struct error *err)
 {
 	const struct move_hooks *hooks = &group->hv->move_hooks;
 	struct steps steps;
 	steps_begin(&steps);
 	if (hooks->before_start && hooks->before_start(hooks->moves, group->name, err))
 		return -1;
-	if (set_current(group, request->current, err) || group_want(group, WANTED_STARTED, request->generation, err))
+	if (set_current(group, request->current, err) ||
+		group_want(group, WANTED_STARTED, request->generation, err))
 		return -1;
 	steps_mark(&steps, "prepare");
 	int failed = group_promote(group, request->force_old_data, err);
@@ -93,7 +96,8 @@ int group_start(struct group *group, const Holdfast__HostGroupStart *request, Ho
 		failed = boot_all(group, &steps, err);
 	if (failed) {
 		undo(group, request->generation);
-		return error_prefix(err, "group %s could not be started on node %s", group->name, group->hv->config.node);
+		return error_prefix(
+			err, "group %s could not be started on node %s", group->name, group->hv->config.node);
 	}
 	report(group, &steps, result);
 	return 0;

@@ -38,7 +38,8 @@ enum group_health group_health(struct group *group, char *reason, size_t size)
 	if (!started && !vm)
 		return GROUP_HEALTH_STOPPED;
 	if (!started) {
-		snprintf(reason, size, "the group is wanted stopped and VM %s is still %s", vm->name, vm_state_name(vm->state));
+		snprintf(reason, size, "the group is wanted stopped and VM %s is still %s", vm->name,
+			vm_state_name(vm->state));
 		return GROUP_HEALTH_FAILED;
 	}
 	vm = first_in(group, has_failed);
@@ -93,11 +94,12 @@ static Holdfast__GroupState state_of(struct group *group, Holdfast__GroupStatus 
 		add_text(&status->problems, &status->n_problems, reason);
 	for (size_t i = 0; i < group->vm_count; i++)
 		if (group->vms[i]->state == HOLDFAST__VM_STATE__VM_MOVING_OUT ||
-		    group->vms[i]->state == HOLDFAST__VM_STATE__VM_MOVING_IN)
+			group->vms[i]->state == HOLDFAST__VM_STATE__VM_MOVING_IN)
 			return HOLDFAST__GROUP_STATE__GROUP_MOVING;
 	if (health == GROUP_HEALTH_FAILED)
 		return HOLDFAST__GROUP_STATE__GROUP_FAILED;
-	return health == GROUP_HEALTH_RUNNING ? HOLDFAST__GROUP_STATE__GROUP_ONLINE : HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
+	return health == GROUP_HEALTH_RUNNING ? HOLDFAST__GROUP_STATE__GROUP_ONLINE
+					      : HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
 }
 
 Holdfast__GroupStatus *group_status(struct group *group)
@@ -110,7 +112,8 @@ Holdfast__GroupStatus *group_status(struct group *group)
 	holdfast__group_status__init(status);
 	status->name = copy(group->name);
 	status->state = state_of(group, status);
-	bool here = status->state != HOLDFAST__GROUP_STATE__GROUP_OFFLINE && group_wanted(group) == WANTED_STARTED;
+	bool here = status->state != HOLDFAST__GROUP_STATE__GROUP_OFFLINE &&
+		group_wanted(group) == WANTED_STARTED;
 	status->owner = copy(here ? group->hv->config.node : "");
 	copy_texts(&status->preferred, &status->n_preferred, definition->preferred, definition->n_preferred);
 	copy_texts(&status->possible, &status->n_possible, definition->possible, definition->n_possible);

@@ -7,9 +7,9 @@
 #include "hypervisor/vm-private.h"
 
 #define TIMEOUT_DEFAULT_MS 60000
-#define DEMOTE_MS 2000		// kept back for the volumes
-#define TURN_OFF_MS 4000	// kept back for each VM
-#define ACTION_LEAST_MS 1000	// less than this is not worth to begin
+#define DEMOTE_MS 2000 // kept back for the volumes
+#define TURN_OFF_MS 4000 // kept back for each VM
+#define ACTION_LEAST_MS 1000 // less than this is not worth to begin
 
 static unsigned left_ms(int64_t deadline_us)
 {
@@ -36,8 +36,8 @@ static int act(struct group *group, struct vm *vm, const char *state, unsigned t
 	}
 }
 
-static int stop_vm(struct group *group, struct vm *vm, const char *state, unsigned timeout_ms, int64_t deadline_us,
-		   struct error *err)
+static int stop_vm(struct group *group, struct vm *vm, const char *state, unsigned timeout_ms,
+	int64_t deadline_us, struct error *err)
 {
 	struct error why = ERROR_INIT;
 	if (is_running(vm)) {
@@ -45,8 +45,8 @@ static int stop_vm(struct group *group, struct vm *vm, const char *state, unsign
 			error_set(&why, ERROR_TIMEOUT, "there is no time left");
 		else if (!act(group, vm, state, timeout_ms, &why))
 			return 0;
-		host_event(group->hv, "vm-turned-off", group->name, vm->name, 0, 0, NULL, 0, "VM %s was turned off: %s", vm->name,
-			   why.message);
+		host_event(group->hv, "vm-turned-off", group->name, vm->name, 0, 0, NULL, 0,
+			"VM %s was turned off: %s", vm->name, why.message);
 	}
 	unsigned rest = left_ms(deadline_us);
 	return vm_end(vm, rest > 500 ? rest : 500, err);
@@ -105,7 +105,8 @@ int group_stop(struct group *group, uint64_t generation, unsigned timeout_ms, st
 	const struct move_hooks *hooks = &group->hv->move_hooks;
 	unsigned time_ms = timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS;
 	int64_t begin_us = loop_now_us();
-	int64_t deadline_us = begin_us + (time_ms > 2 * DEMOTE_MS ? time_ms - DEMOTE_MS : time_ms / 2) * 1000LL;
+	int64_t deadline_us =
+		begin_us + (time_ms > 2 * DEMOTE_MS ? time_ms - DEMOTE_MS : time_ms / 2) * 1000LL;
 	if (hooks->before_stop && hooks->before_stop(hooks->moves, group->name, time_ms / 2, err))
 		return -1;
 	bool was_started = group_wanted(group) == WANTED_STARTED;
@@ -115,10 +116,12 @@ int group_stop(struct group *group, uint64_t generation, unsigned timeout_ms, st
 	if (!failed)
 		failed = storage_demote(group->hv->storage, group->spec->group, err);
 	if (failed)
-		return error_prefix(err, "group %s could not be stopped on node %s", group->name, group->hv->config.node);
+		return error_prefix(
+			err, "group %s could not be stopped on node %s", group->name, group->hv->config.node);
 	forget_failures(group);
 	if (was_started)
-		host_event(group->hv, "group-stopped", group->name, NULL, (double)(loop_now_us() - begin_us) / 1000, 0, NULL, 0,
-			   "group %s was stopped on node %s", group->name, group->hv->config.node);
+		host_event(group->hv, "group-stopped", group->name, NULL,
+			(double)(loop_now_us() - begin_us) / 1000, 0, NULL, 0,
+			"group %s was stopped on node %s", group->name, group->hv->config.node);
 	return 0;
 }

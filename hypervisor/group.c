@@ -115,24 +115,30 @@ static const Holdfast__Vm *spec_vm(const Holdfast__GroupSpec *spec, const char *
 	return NULL;
 }
 
-static int check_vm(struct hypervisor *hv, const Holdfast__GroupSpec *spec, const Holdfast__Vm *vm, struct error *err)
+static int check_vm(
+	struct hypervisor *hv, const Holdfast__GroupSpec *spec, const Holdfast__Vm *vm, struct error *err)
 {
 	if (qemu_definition_check(vm, err))
 		return -1;
 	if (strcmp(vm->group, spec->group->name))
-		return error_set(err, ERROR_USAGE, "VM %s is defined in group %s, not %s", vm->name, vm->group, spec->group->name);
+		return error_set(err, ERROR_USAGE, "VM %s is defined in group %s, not %s", vm->name,
+			vm->group, spec->group->name);
 	if (spec_vm(spec, vm->name) != vm)
-		return error_set(err, ERROR_USAGE, "group %s has two VMs of the name %s", spec->group->name, vm->name);
+		return error_set(
+			err, ERROR_USAGE, "group %s has two VMs of the name %s", spec->group->name, vm->name);
 	struct vm *other = groups_vm_find(hv, vm->name);
 	if (other && strcmp(other->group->name, spec->group->name))
-		return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s", vm->name, other->group->name);
+		return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s", vm->name,
+			other->group->name);
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		bool found = false;
 		for (size_t k = 0; k < spec->group->n_volumes; k++)
 			found |= spec->group->volumes[k]->index == vm->disks[i]->volume;
 		if (!found || vm->disks[i]->volume == 0)
-			return error_set(err, ERROR_USAGE, "VM %s: disk %s is on volume %" PRIu32 ", which group %s does not have for it",
-					 vm->name, vm->disks[i]->name, vm->disks[i]->volume, spec->group->name);
+			return error_set(err, ERROR_USAGE,
+				"VM %s: disk %s is on volume %" PRIu32
+				", which group %s does not have for it",
+				vm->name, vm->disks[i]->name, vm->disks[i]->volume, spec->group->name);
 	}
 	return 0;
 }
@@ -161,8 +167,9 @@ static int check_running(const struct group *group, const Holdfast__GroupSpec *s
 		for (size_t k = 0; same && k < vm->disk_count; k++)
 			same = definition->disks[k]->volume == vm->definition->disks[k]->volume;
 		if (!same)
-			return error_set(err, ERROR_BUSY, "VM %s is %s and its definition was %s: stop it first", vm->name,
-					 vm_state_name(vm->state), definition ? "given other disks" : "deleted");
+			return error_set(err, ERROR_BUSY,
+				"VM %s is %s and its definition was %s: stop it first", vm->name,
+				vm_state_name(vm->state), definition ? "given other disks" : "deleted");
 	}
 	return 0;
 }
@@ -200,7 +207,8 @@ static struct vm **collect(struct group *group, const Holdfast__GroupSpec *spec,
 
 int group_define(struct group *group, const Holdfast__GroupSpec *spec, struct error *err)
 {
-	if (check_spec(group->hv, spec, err) || check_running(group, spec, err) || rundir_spec_set(&group->hv->run, spec, err))
+	if (check_spec(group->hv, spec, err) || check_running(group, spec, err) ||
+		rundir_spec_set(&group->hv->run, spec, err))
 		return -1;
 	Holdfast__GroupSpec *copy = (Holdfast__GroupSpec *)proto_copy(&spec->base);
 	if (!copy)
@@ -258,8 +266,8 @@ int group_forget(struct group *group, struct error *err)
 {
 	for (size_t i = 0; i < group->vm_count; i++)
 		if (vm_has_process(group->vms[i]) || vm_is_up(group->vms[i]))
-			return error_set(err, ERROR_BUSY, "group %s cannot be removed here: VM %s is %s", group->name,
-					 group->vms[i]->name, vm_state_name(group->vms[i]->state));
+			return error_set(err, ERROR_BUSY, "group %s cannot be removed here: VM %s is %s",
+				group->name, group->vms[i]->name, vm_state_name(group->vms[i]->state));
 	for (size_t i = 0; i < group->vm_count; i++)
 		if (rundir_guest_remove(&group->hv->run, group->vms[i]->name, err))
 			return -1;
@@ -303,11 +311,11 @@ int group_permit(struct group *group, int *fd, struct error *err)
 	cleanup_fd int held = -1;
 	struct error local = ERROR_INIT;
 	if (lock(group, &held, err ? err : &local) ||
-	    rundir_wanted_get(&group->hv->run, group->name, &wanted, &generation, err))
+		rundir_wanted_get(&group->hv->run, group->name, &wanted, &generation, err))
 		return -1;
 	if (wanted != WANTED_STARTED || generation != group->generation)
-		return error_set(err, ERROR_UNSAFE, "no guest of group %s is started here: it is wanted %s", group->name,
-				 wanted == WANTED_STARTED ? "by a newer start" : "stopped");
+		return error_set(err, ERROR_UNSAFE, "no guest of group %s is started here: it is wanted %s",
+			group->name, wanted == WANTED_STARTED ? "by a newer start" : "stopped");
 	*fd = steal_fd(&held);
 	return 0;
 }
@@ -319,11 +327,13 @@ int group_want(struct group *group, enum wanted wanted, uint64_t generation, str
 	cleanup_fd int held = -1;
 	struct error local = ERROR_INIT;
 	if (lock(group, &held, err ? err : &local) ||
-	    rundir_wanted_get(&group->hv->run, group->name, &before, &last, err))
+		rundir_wanted_get(&group->hv->run, group->name, &before, &last, err))
 		return -1;
 	if (generation < last)
-		return error_set(err, ERROR_UNSAFE, "the order for group %s is older than the last one (generation %" PRIu64 ", last %" PRIu64 ")",
-				 group->name, generation, last);
+		return error_set(err, ERROR_UNSAFE,
+			"the order for group %s is older than the last one (generation %" PRIu64
+			", last %" PRIu64 ")",
+			group->name, generation, last);
 	if (rundir_wanted_set(&group->hv->run, group->name, wanted, generation, err))
 		return -1;
 	group->generation = generation;
@@ -335,7 +345,7 @@ static void set_wanted(struct group *group, enum wanted wanted, uint64_t generat
 	struct error err = ERROR_INIT;
 	cleanup_fd int held = -1;
 	if (rundir_group_lock(&group->hv->run, group->name, 200, &held, &err) ||
-	    rundir_wanted_set(&group->hv->run, group->name, wanted, generation, &err))
+		rundir_wanted_set(&group->hv->run, group->name, wanted, generation, &err))
 		log_error("group=%s the wanted state could not be written: %s", group->name, err.message);
 	group->generation = generation;
 }

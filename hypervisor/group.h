@@ -50,7 +50,8 @@ struct vm *group_vm(const struct group *group, size_t i);
 struct task_mutex *group_mutex(struct group *group);	// one operation on a group at a time: start, stop, move, VM verbs
 
 // Promote, then start or restore each VM whose target is running. The steps go to *result (may be NULL).
-int group_start(struct group *group, const Holdfast__HostGroupStart *request, Holdfast__StartResult *result, struct error *err) MUST_CHECK;	// waits
+int group_start(struct group *group, const Holdfast__HostGroupStart *request, Holdfast__StartResult *result,
+	struct error *err) MUST_CHECK;	// waits
 // Offline action for each VM (save, with turn off when its time is up), then demote. Ends within timeout_ms.
 int group_stop(struct group *group, uint64_t generation, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 enum group_health { GROUP_HEALTH_STOPPED, GROUP_HEALTH_RUNNING, GROUP_HEALTH_FAILED };

@@ -40,7 +40,8 @@ HANDLER(serve_group_start)
 	reply->start = result;
 	reply->body_case = HOLDFAST__REPLY__BODY_START;
 	learn_name(hv, start->node);
-	struct group *group = handler_adopt_locked(hv, start->spec, start->timeout_ms ? start->timeout_ms : LOCK_MS, err);
+	struct group *group =
+		handler_adopt_locked(hv, start->spec, start->timeout_ms ? start->timeout_ms : LOCK_MS, err);
 	if (!group)
 		return -1;
 	int failed = group_start(group, start, result, err);
@@ -61,7 +62,8 @@ HANDLER(serve_group_stop)
 	if (!group)
 		return error_copy(err, &local);
 	unsigned waited_ms = (unsigned)((loop_now_us() - begin_us) / 1000);
-	int failed = group_stop(group, stop->generation, timeout_ms > waited_ms ? timeout_ms - waited_ms : 1, err);
+	int failed =
+		group_stop(group, stop->generation, timeout_ms > waited_ms ? timeout_ms - waited_ms : 1, err);
 	task_unlock(&group->mutex);
 	return failed ? -1 : reply_done(reply, err);
 }
@@ -78,8 +80,8 @@ HANDLER(serve_group_monitor)
 	char reason[300];
 	struct group *group = group_find(hv, request->host_group_monitor->name);
 	if (!group)
-		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s on node %s", request->host_group_monitor->name,
-				 hv->config.node);
+		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s on node %s",
+			request->host_group_monitor->name, hv->config.node);
 	if (reply_group(reply, group, err))
 		return -1;
 	reply->group->state = states[group_health(group, reason, sizeof(reason))];
@@ -95,10 +97,11 @@ HANDLER(serve_replica_apply)
 	struct group *group = handler_adopt_locked(hv, apply->spec, LOCK_MS, err);
 	if (!group)
 		return -1;
-	int failed = storage_apply(hv->storage, apply->spec->group, apply->node[0] ? apply->node : hv->config.node, err);
+	int failed = storage_apply(
+		hv->storage, apply->spec->group, apply->node[0] ? apply->node : hv->config.node, err);
 	// New volumes of a group that is online here follow the others; replicated ones cannot before they are declared in sync.
 	if (!failed && group_wanted(group) == WANTED_STARTED &&
-	    apply->spec->group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
+		apply->spec->group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
 		failed = group_promote(group, false, err);
 	task_unlock(&group->mutex);
 	return failed ? -1 : reply_done(reply, err);
@@ -128,7 +131,8 @@ HANDLER(serve_replica_delete)
 		return error_copy(err, &local);
 	if (group && group_wanted(group) == WANTED_STARTED) {
 		task_unlock(&group->mutex);
-		return error_set(err, ERROR_BUSY, "group %s is online on node %s: stop it first", name, hv->config.node);
+		return error_set(err, ERROR_BUSY, "group %s is online on node %s: stop it first", name,
+			hv->config.node);
 	}
 	int failed = storage_destroy(hv->storage, name, err);
 	if (group && !failed)
@@ -161,7 +165,8 @@ static void add_groups(struct hypervisor *hv, Holdfast__HostStatus *status)
 	}
 	status->groups = calloc(groups + 1, sizeof(*status->groups));
 	status->vms = calloc(vms + 1, sizeof(*status->vms));
-	for (struct group *group = hv->groups->first; group && status->groups && status->vms; group = group->next) {
+	for (struct group *group = hv->groups->first; group && status->groups && status->vms;
+		group = group->next) {
 		Holdfast__GroupStatus *one = group->removed ? NULL : group_status(group);
 		if (!one)
 			continue;

@@ -57,7 +57,8 @@ HANDLER(serve_show)
 	struct hypervisor *hv = data;
 	struct group *group = group_find(hv, request->group_show->name);
 	if (!group)
-		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s: see 'holdfast group list'", request->group_show->name);
+		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s: see 'holdfast group list'",
+			request->group_show->name);
 	return reply_group(reply, group, err);
 }
 
@@ -66,13 +67,15 @@ static int delete_group(struct group *group, bool force, struct error *err)
 	struct hypervisor *hv = group->hv;
 	if (group_wanted(group) == WANTED_STARTED) {
 		if (!force)
-			return error_set(err, ERROR_BUSY, "group %s is online: stop it first, or delete it with --force", group->name);
+			return error_set(err, ERROR_BUSY,
+				"group %s is online: stop it first, or delete it with --force", group->name);
 		if (standalone_stop(group, err))
 			return -1;
 	}
 	if (group->vm_count && !force)
-		return error_set(err, ERROR_BUSY, "group %s has %zu VMs: delete them first, or delete it with --force", group->name,
-				 group->vm_count);
+		return error_set(err, ERROR_BUSY,
+			"group %s has %zu VMs: delete them first, or delete it with --force", group->name,
+			group->vm_count);
 	if (storage_destroy(hv->storage, group->name, err) || standalone_forget(hv, group->name, err))
 		return -1;
 	return group_forget(group, err);
@@ -114,12 +117,13 @@ static void carry_out_later(void *data)
 	free(order);
 }
 
-static int serve_order(struct hypervisor *hv, const char *name, bool start, bool no_wait, Holdfast__Reply *reply,
-		       struct error *err)
+static int serve_order(struct hypervisor *hv, const char *name, bool start, bool no_wait,
+	Holdfast__Reply *reply, struct error *err)
 {
 	struct order order = { .hv = hv, .start = start };
 	if (!group_find(hv, name))
-		return error_set(err, ERROR_NOT_FOUND, "there is no group %.63s: see 'holdfast group list'", name);
+		return error_set(
+			err, ERROR_NOT_FOUND, "there is no group %.63s: see 'holdfast group list'", name);
 	snprintf(order.name, sizeof(order.name), "%s", name);
 	if (!no_wait)
 		return carry_out(&order, err) ? -1 : reply_done(reply, err);
@@ -192,7 +196,8 @@ static int list_volumes(struct hypervisor *hv, const char *name, Holdfast__Reply
 	}
 	list->n_volumes = kept;
 	if (name && !kept)
-		return error_set(err, ERROR_NOT_FOUND, "there is no volume %.100s: see 'holdfast volume list'", name);
+		return error_set(
+			err, ERROR_NOT_FOUND, "there is no volume %.100s: see 'holdfast volume list'", name);
 	return 0;
 }
 

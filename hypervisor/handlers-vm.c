@@ -16,7 +16,7 @@
 typedef int act_fn(struct vm *vm, const Holdfast__Request *request, struct error *err);
 
 static int serve(struct hypervisor *hv, const char *name, act_fn *act, const Holdfast__Request *request,
-		 Holdfast__Reply *reply, struct error *err)
+	Holdfast__Reply *reply, struct error *err)
 {
 	struct vm *vm = handler_lock_vm(hv, name, LOCK_MS, err);
 	if (!vm)
@@ -33,18 +33,19 @@ static int serve(struct hypervisor *hv, const char *name, act_fn *act, const Hol
 	return reply->vm ? 0 : error_set(err, ERROR_FAILED, "no memory for a reply");
 }
 
-#define VERB(verb)                                                                                                     \
-	HANDLER(serve_##verb)                                                                                          \
-	{                                                                                                              \
-		return serve(data, request->vm_##verb->name, act_##verb, request, reply, err);                         \
+#define VERB(verb)                                                                             \
+	HANDLER(serve_##verb)                                                                  \
+	{                                                                                      \
+		return serve(data, request->vm_##verb->name, act_##verb, request, reply, err); \
 	}
 
 static int need_online(const struct vm *vm, struct error *err)
 {
 	if (group_wanted(vm->group) == WANTED_STARTED)
 		return 0;
-	return error_set(err, ERROR_BUSY, "group %s is not online on node %s: start it first (holdfast group start %s)",
-			 vm->group->name, vm->group->hv->config.node, vm->group->name);
+	return error_set(err, ERROR_BUSY,
+		"group %s is not online on node %s: start it first (holdfast group start %s)",
+		vm->group->name, vm->group->hv->config.node, vm->group->name);
 }
 
 // ---- start and stop
@@ -65,9 +66,9 @@ static int act_start(struct vm *vm, const Holdfast__Request *request, struct err
 		return handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_RUNNING, err);
 	if (vm_is_up(vm))
 		return error_set(err, ERROR_BUSY, "VM %s is %s%s", vm->name, vm_state_name(vm->state),
-				 vm->state == HOLDFAST__VM_STATE__VM_PAUSED ? ": resume it" : "; wait for it");
+			vm->state == HOLDFAST__VM_STATE__VM_PAUSED ? ": resume it" : "; wait for it");
 	if (group_admit(vm->group->hv, vm->definition, err) ||
-	    handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_RUNNING, err))
+		handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_RUNNING, err))
 		return -1;
 	clear_history(vm);
 	if (!group_boot_one(vm->group, vm, &why))
@@ -99,16 +100,19 @@ static int act_stop(struct vm *vm, const Holdfast__Request *request, struct erro
 	if (need_online(vm, err))
 		return -1;
 	if (vm->state == HOLDFAST__VM_STATE__VM_SAVED && !stop->force)
-		return error_set(err, ERROR_UNSAFE, "VM %s is saved; stopping it would throw its memory away: start it, or stop it with --force",
-				 vm->name);
+		return error_set(err, ERROR_UNSAFE,
+			"VM %s is saved; stopping it would throw its memory away: start it, or stop it with "
+			"--force",
+			vm->name);
 	if (handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_OFF, err))
 		return -1;
 	int failed = 0;
 	if (vm->state == HOLDFAST__VM_STATE__VM_SAVED)
 		failed = discard_saved(vm, err);
 	else if (vm_is_up(vm))
-		failed = stop->force ? vm_end(vm, END_MS, err)
-				     : vm_shut_down(vm, stop->timeout_s ? stop->timeout_s * 1000 : SHUT_DOWN_MS, err);
+		failed = stop->force
+			? vm_end(vm, END_MS, err)
+			: vm_shut_down(vm, stop->timeout_s ? stop->timeout_s * 1000 : SHUT_DOWN_MS, err);
 	if (failed) {
 		if (handler_set_target(vm, before, NULL))
 			log_error("vm=%s what is wanted of it could not be written", vm->name);
@@ -161,7 +165,8 @@ static int act_pause(struct vm *vm, const Holdfast__Request *request, struct err
 	if (vm->state == HOLDFAST__VM_STATE__VM_PAUSED)
 		return 0;
 	if (vm->state != HOLDFAST__VM_STATE__VM_RUNNING)
-		return error_set(err, ERROR_BUSY, "VM %s is %s and cannot be paused", vm->name, vm_state_name(vm->state));
+		return error_set(err, ERROR_BUSY, "VM %s is %s and cannot be paused", vm->name,
+			vm_state_name(vm->state));
 	return vm_stop_cpus(vm, err);
 }
 
@@ -170,8 +175,8 @@ static int act_resume(struct vm *vm, const Holdfast__Request *request, struct er
 	if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING)
 		return 0;
 	if (vm->state != HOLDFAST__VM_STATE__VM_PAUSED)
-		return error_set(err, ERROR_BUSY, "VM %s is %s and cannot be resumed%s", vm->name, vm_state_name(vm->state),
-				 vm_is_up(vm) ? "" : ": start it");
+		return error_set(err, ERROR_BUSY, "VM %s is %s and cannot be resumed%s", vm->name,
+			vm_state_name(vm->state), vm_is_up(vm) ? "" : ": start it");
 	return vm_continue(vm, err);
 }
 
@@ -196,7 +201,8 @@ HANDLER(serve_show)
 	struct hypervisor *hv = data;
 	struct vm *vm = groups_vm_find(hv, request->vm_show->name);
 	if (!vm)
-		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s", request->vm_show->name, hv->config.node);
+		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s",
+			request->vm_show->name, hv->config.node);
 	reply->vm = vm_status(vm);
 	if (!reply->vm)
 		return error_set(err, ERROR_FAILED, "no memory for a reply");
@@ -232,8 +238,8 @@ HANDLER(serve_console)
 	struct hypervisor *hv = data;
 	struct vm *vm = groups_vm_find(hv, request->vm_console->name);
 	if (!vm)
-		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s", request->vm_console->name,
-				 hv->config.node);
+		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s",
+			request->vm_console->name, hv->config.node);
 	return console_serve(vm, call, err) ? -1 : reply_done(reply, err);
 }
 

@@ -24,7 +24,8 @@ int reply_group(Holdfast__Reply *reply, struct group *group, struct error *err)
 	return 0;
 }
 
-static struct group *lock_found(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)
+static struct group *lock_found(
+	struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)
 {
 	struct group *group = group_find(hv, name);
 	if (!group || task_lock(&group->mutex, timeout_ms, err))
@@ -35,7 +36,8 @@ static struct group *lock_found(struct hypervisor *hv, const char *name, unsigne
 	return NULL;
 }
 
-struct group *handler_lock_group(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)
+struct group *handler_lock_group(
+	struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)
 {
 	struct error local = ERROR_INIT;
 	struct group *group = lock_found(hv, name, timeout_ms, &local);
@@ -66,8 +68,8 @@ struct vm *handler_lock_vm(struct hypervisor *hv, const char *name, unsigned tim
 	return NULL;
 }
 
-struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupSpec *spec, unsigned timeout_ms,
-				   struct error *err)
+struct group *handler_adopt_locked(
+	struct hypervisor *hv, const Holdfast__GroupSpec *spec, unsigned timeout_ms, struct error *err)
 {
 	if (!spec || !spec->group) {
 		error_set(err, ERROR_USAGE, "the request has no definition of a group");

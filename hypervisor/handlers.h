@@ -23,7 +23,8 @@ int reply_group(Holdfast__Reply *reply, struct group *group, struct error *err) 
 struct group *handler_lock_group(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 struct vm *handler_lock_vm(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 // Takes SPEC over and locks the group, whether it was there or not.
-struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupSpec *spec, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupSpec *spec, unsigned timeout_ms,
+	struct error *err) MUST_CHECK;	// waits
 // Changes one VM of the group's definition (adds it if it is new) and keeps the whole where it is kept.
 int handler_put_vm(struct group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 int handler_set_target(struct vm *vm, Holdfast__VmTarget target, struct error *err) MUST_CHECK;

@@ -16,7 +16,7 @@
 #define EVENTS_MAX 2000
 #define FILE_LIMIT (16u << 20)
 
-struct follower {			// on the stack of the task that sends
+struct follower { // on the stack of the task that sends
 	struct follower *next;
 	struct task_wait wait;
 };
@@ -26,8 +26,8 @@ struct host_events {
 	char path[512];
 	Holdfast__Event *list[EVENTS_MAX];
 	size_t count;
-	uint64_t first;			// the number of list[0], counted since this start
-	uint64_t last_us;		// of the last id
+	uint64_t first; // the number of list[0], counted since this start
+	uint64_t last_us; // of the last id
 	struct follower *followers;
 };
 
@@ -107,8 +107,8 @@ void host_events_close(struct host_events *events)
 	free(events);
 }
 
-static Holdfast__Event *make(struct host_events *events, const char *kind, const char *group, const char *vm,
-			     const char *text)
+static Holdfast__Event *make(
+	struct host_events *events, const char *kind, const char *group, const char *vm, const char *text)
 {
 	Holdfast__Event event = HOLDFAST__EVENT__INIT;
 	char id[128], time_text[32];
@@ -138,8 +138,9 @@ static void add_steps(Holdfast__Event *event, const Holdfast__Step *const *steps
 	}
 }
 
-void host_event(struct hypervisor *hv, const char *kind, const char *group, const char *vm, double duration_ms,
-		double pause_ms, const Holdfast__Step *const *steps, size_t step_count, const char *format, ...)
+void host_event(struct hypervisor *hv, const char *kind, const char *group, const char *vm,
+	double duration_ms, double pause_ms, const Holdfast__Step *const *steps, size_t step_count,
+	const char *format, ...)
 {
 	va_list list;
 	char text[700];
@@ -182,7 +183,8 @@ static int wait_more(struct host_events *events, struct rpc_call *call, uint64_t
 	return result;
 }
 
-static int follow(struct host_events *events, struct rpc_call *call, uint64_t next, bool forget, struct error *err)
+static int follow(
+	struct host_events *events, struct rpc_call *call, uint64_t next, bool forget, struct error *err)
 {
 	while (!rpc_call_gone(call)) {
 		if (next < events->first)
@@ -218,7 +220,7 @@ static size_t first_wanted(const struct host_events *events, const Holdfast__Eve
 }
 
 int host_events_query(struct host_events *events, struct rpc_call *call, const Holdfast__EventQuery *query,
-		      Holdfast__EventList *list, struct error *err)
+	Holdfast__EventList *list, struct error *err)
 {
 	size_t from = first_wanted(events, query);
 	if (query->follow)

@@ -23,7 +23,7 @@
 #include "migrate/migrate.h"
 
 #define EXIT_RETRY_MS 50
-#define WATCHDOG_SHARE 3		// pings per watchdog period
+#define WATCHDOG_SHARE 3 // pings per watchdog period
 #define END_TASKS_MS 5000
 #define LOCK_TRIES 20
 #define LOCK_TRY_MS 100
@@ -41,15 +41,16 @@ struct daemon {
 	struct tls_context *tls;
 	struct moves *moves;
 	struct loop_source *exit_timer;
-	int lock;			// on the run directory
-	struct error failure;		// why the start did not work out
+	int lock; // on the run directory
+	struct error failure; // why the start did not work out
 	bool failed;
 };
 
 static const char usage_text[] =
 	"usage: hypervisord [OPTION]...\n"
 	"The hypervisor of one node: runs its virtual machines and answers at " RPC_HYPERVISORD_SOCKET ".\n\n"
-	"  --standalone        a single machine without a cluster: groups and VMs are defined and started here\n"
+	"  --standalone        a single machine without a cluster: groups and VMs are defined and started "
+	"here\n"
 	"  --config FILE       configuration (" CONFIG_FILE ")\n"
 	"  --run-dir DIR       what must be known while it runs (" CONFIG_RUN_DIRECTORY ")\n"
 	"  --state-dir DIR     what outlives the machine (" CONFIG_STATE_DIRECTORY ")\n"
@@ -60,8 +61,19 @@ static const char usage_text[] =
 	"  --foreground        stay in the foreground: always so\n"
 	"  --version, --help\n";
 
-enum { OPTION_STANDALONE = 256, OPTION_CONFIG, OPTION_RUN, OPTION_STATE, OPTION_SOCKET, OPTION_PKI, OPTION_LOG, OPTION_DEBUG,
-       OPTION_FOREGROUND, OPTION_VERSION, OPTION_HELP };
+enum {
+	OPTION_STANDALONE = 256,
+	OPTION_CONFIG,
+	OPTION_RUN,
+	OPTION_STATE,
+	OPTION_SOCKET,
+	OPTION_PKI,
+	OPTION_LOG,
+	OPTION_DEBUG,
+	OPTION_FOREGROUND,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option long_options[] = {
 	{ "standalone", no_argument, NULL, OPTION_STANDALONE },
@@ -81,22 +93,46 @@ static const struct option long_options[] = {
 // -1: go on; else the exit status.
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	*options = (struct options){ .config = CONFIG_FILE, .run_directory = CONFIG_RUN_DIRECTORY,
-				     .state_directory = CONFIG_STATE_DIRECTORY, .pki = CONFIG_PKI_DIRECTORY };
+	*options = (struct options){ .config = CONFIG_FILE,
+		.run_directory = CONFIG_RUN_DIRECTORY,
+		.state_directory = CONFIG_STATE_DIRECTORY,
+		.pki = CONFIG_PKI_DIRECTORY };
 	for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
 		switch (option) {
-		case OPTION_STANDALONE: options->standalone = true; break;
-		case OPTION_CONFIG: options->config = optarg; break;
-		case OPTION_RUN: options->run_directory = optarg; break;
-		case OPTION_STATE: options->state_directory = optarg; break;
-		case OPTION_SOCKET: options->socket = optarg; break;
-		case OPTION_PKI: options->pki = optarg; break;
-		case OPTION_LOG: options->log = optarg; break;
-		case OPTION_DEBUG: options->debug = true; break;
-		case OPTION_FOREGROUND: break;
-		case OPTION_VERSION: puts("hypervisord (Holdfast) " PACKAGE_VERSION); return 0;
-		case OPTION_HELP: fputs(usage_text, stdout); return 0;
-		default: return 2;
+		case OPTION_STANDALONE:
+			options->standalone = true;
+			break;
+		case OPTION_CONFIG:
+			options->config = optarg;
+			break;
+		case OPTION_RUN:
+			options->run_directory = optarg;
+			break;
+		case OPTION_STATE:
+			options->state_directory = optarg;
+			break;
+		case OPTION_SOCKET:
+			options->socket = optarg;
+			break;
+		case OPTION_PKI:
+			options->pki = optarg;
+			break;
+		case OPTION_LOG:
+			options->log = optarg;
+			break;
+		case OPTION_DEBUG:
+			options->debug = true;
+			break;
+		case OPTION_FOREGROUND:
+			break;
+		case OPTION_VERSION:
+			puts("hypervisord (Holdfast) " PACKAGE_VERSION);
+			return 0;
+		case OPTION_HELP:
+			fputs(usage_text, stdout);
+			return 0;
+		default:
+			return 2;
 		}
 	}
 	if (optind < argc) {
@@ -116,7 +152,8 @@ static void on_storage_event(const char *group, const char *text, void *data)
 static int make_directories(const struct options *options, struct error *err)
 {
 	char path[512];
-	if (file_make_directory(options->run_directory, 0755, err) || file_make_directory(options->state_directory, 0700, err))
+	if (file_make_directory(options->run_directory, 0755, err) ||
+		file_make_directory(options->state_directory, 0700, err))
 		return -1;
 	// Guests' sockets and records are root's; the run directory itself holds the administrators' sockets.
 	snprintf(path, sizeof(path), "%s/vms", options->run_directory);
@@ -137,8 +174,10 @@ static int lock_run_directory(struct daemon *daemon, struct error *err)
 		return error_set_errno(err, errno, "cannot open %s", path);
 	for (int i = 0; flock(daemon->lock, LOCK_EX | LOCK_NB); i++) {
 		if (i == LOCK_TRIES)
-			return error_set(err, ERROR_EXISTS, "another hypervisord is at work in %s: end it first, or give this one directories of its own",
-					 daemon->options.run_directory);
+			return error_set(err, ERROR_EXISTS,
+				"another hypervisord is at work in %s: end it first, or give this one "
+				"directories of its own",
+				daemon->options.run_directory);
 		poll(NULL, 0, LOCK_TRY_MS);
 	}
 	return 0;
@@ -155,7 +194,7 @@ static size_t table_count(const struct rpc_handler *table)
 static int join_tables(struct daemon *daemon, struct error *err)
 {
 	const struct rpc_handler *tables[] = { host_handlers, vm_handlers,
-					       daemon->hv.standalone ? standalone_handlers : migrate_local_handlers };
+		daemon->hv.standalone ? standalone_handlers : migrate_local_handlers };
 	size_t count = 0;
 	for (size_t i = 0; i < 3; i++)
 		count += table_count(tables[i]);
@@ -194,15 +233,18 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 	hv->run.root = daemon->options.run_directory;
 	hv->state_directory = daemon->options.state_directory;
 	hv->standalone = daemon->options.standalone;
-	if (config_load(daemon->options.config, &hv->config, err) || make_directories(&daemon->options, err) ||
-	    lock_run_directory(daemon, err) || accel_choose(hv->config.accel, &hv->kvm, err))
+	if (config_load(daemon->options.config, &hv->config, err) ||
+		make_directories(&daemon->options, err) || lock_run_directory(daemon, err) ||
+		accel_choose(hv->config.accel, &hv->kvm, err))
 		return -1;
 	if (access(hv->config.qemu, X_OK))
-		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu, daemon->options.config);
+		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu,
+			daemon->options.config);
 	hv->groups = groups_new();
 	hv->events = host_events_open(hv, err);
 	struct storage_paths paths = { .state = hv->state_directory, .run = hv->run.root };
-	hv->storage = hv->events ? storage_open_at(hv->loop, &hv->config, &paths, on_storage_event, hv, err) : NULL;
+	hv->storage =
+		hv->events ? storage_open_at(hv->loop, &hv->config, &paths, on_storage_event, hv, err) : NULL;
 	if (!hv->groups || !hv->storage)
 		return -1;
 	return open_moves(daemon, err);
@@ -222,11 +264,12 @@ static int listen_all(struct daemon *daemon, struct error *err)
 		if (!daemon->peers)
 			return error_set(err, ERROR_FAILED, "no memory");
 		const char *address = daemon->hv.config.address;
-		if (rpc_server_listen_tls(daemon->peers, address[0] ? address : NULL, RPC_HYPERVISORD_PORT, daemon->tls, err))
+		if (rpc_server_listen_tls(daemon->peers, address[0] ? address : NULL, RPC_HYPERVISORD_PORT,
+			    daemon->tls, err))
 			return -1;
 	}
 	return rpc_server_listen_unix(daemon->server, daemon->options.socket ? daemon->options.socket : path,
-				      daemon->hv.config.api_group, err);
+		daemon->hv.config.api_group, err);
 }
 
 static int start(struct daemon *daemon, struct error *err)
@@ -245,8 +288,9 @@ static int start(struct daemon *daemon, struct error *err)
 	adopt_finish(hv);
 	if (hv->standalone && standalone_load(hv, err))
 		return -1;
-	log_info("hypervisord %s is up: node %s, %s, guests run with %s; %s", PACKAGE_VERSION, hv->config.node,
-		 hv->standalone ? "stand-alone" : "in a cluster", hv->kvm ? "KVM" : "TCG", cgroup_describe());
+	log_info("hypervisord %s is up: node %s, %s, guests run with %s; %s", PACKAGE_VERSION,
+		hv->config.node, hv->standalone ? "stand-alone" : "in a cluster", hv->kvm ? "KVM" : "TCG",
+		cgroup_describe());
 	sd_notify(0, "READY=1");
 	return 0;
 }
@@ -328,8 +372,10 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	snprintf(blackbox, sizeof(blackbox), "%s/hypervisord.blackbox", daemon.options.state_directory);
-	log_open(&(struct log_options){ .program = "hypervisord", .file = daemon.options.log, .blackbox = blackbox,
-					.debug = daemon.options.debug });
+	log_open(&(struct log_options){ .program = "hypervisord",
+		.file = daemon.options.log,
+		.blackbox = blackbox,
+		.debug = daemon.options.debug });
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	daemon.hv.loop = loop_new();
@@ -338,7 +384,7 @@ int main(int argc, char **argv)
 	loop_add_signal(daemon.hv.loop, SIGUSR1, on_dump, &daemon);
 	start_watchdog(daemon.hv.loop);
 	if (open_rooms(&daemon, &daemon.failure) ||
-	    !task_start(daemon.hv.loop, "start", start_task, &daemon, &daemon.failure))
+		!task_start(daemon.hv.loop, "start", start_task, &daemon, &daemon.failure))
 		daemon.failed = true;
 	else
 		loop_run(daemon.hv.loop);

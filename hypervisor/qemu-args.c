@@ -35,7 +35,8 @@ static void add_owned(struct args *args, char *text)
 	args->list[args->count] = NULL;
 }
 
-static void add(struct args *args, const char *option, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add(struct args *args, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static void add(struct args *args, const char *option, const char *format, ...)
 {
 	char *text = NULL;
@@ -70,10 +71,11 @@ json_t *qemu_hold_node(size_t i, uint64_t bytes)
 	node_name(below, "null", i);
 	json_t *errors = json_array();
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-		json_array_append_new(errors, json_pack("{s:s s:i s:b s:b s:s}", "event", "none", "errno", 5, "once", 0,
-							"immediately", 1, "iotype", kinds[k]));
-	return json_pack("{s:s s:s s:{s:s s:s s:I} s:o}", "driver", "blkdebug", "node-name", name, "image", "driver",
-			 "null-co", "node-name", below, "size", (json_int_t)bytes, "inject-error", errors);
+		json_array_append_new(errors,
+			json_pack("{s:s s:i s:b s:b s:s}", "event", "none", "errno", 5, "once", 0,
+				"immediately", 1, "iotype", kinds[k]));
+	return json_pack("{s:s s:s s:{s:s s:s s:I} s:o}", "driver", "blkdebug", "node-name", name, "image",
+		"driver", "null-co", "node-name", below, "size", (json_int_t)bytes, "inject-error", errors);
 }
 
 json_t *qemu_real_node(size_t i, bool device)
@@ -81,8 +83,8 @@ json_t *qemu_real_node(size_t i, bool device)
 	char name[32], path[32];
 	node_name(name, "real", i);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_disk_fdset(i));
-	return json_pack("{s:s s:s s:s s:s s:{s:b s:b}}", "driver", device ? "host_device" : "file", "node-name", name,
-			 "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
+	return json_pack("{s:s s:s s:s s:s s:{s:b s:b}}", "driver", device ? "host_device" : "file",
+		"node-name", name, "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
 }
 
 json_t *qemu_disk_node(size_t i, const char *below)
@@ -141,7 +143,7 @@ static void add_sockets(struct args *args, const struct qemu_params *params)
 	add(args, "-mon", "chardev=agent,mode=control");
 	add(args, "-add-fd", "fd=%d,set=%d", params->log_fd, FDSET_LOG);
 	add(args, "-chardev", "socket,id=console,fd=%d,server=on,wait=off,logfile=/dev/fdset/%d,logappend=on",
-	    params->console_fd, FDSET_LOG);
+		params->console_fd, FDSET_LOG);
 	add(args, "-serial", "chardev:console");
 	for (size_t i = 0; i < params->vm->n_serials; i++) {
 		int set = FDSET_SERIAL + (int)i;
@@ -161,13 +163,16 @@ static void add_devices(struct args *args, const struct qemu_params *params)
 		add_node(args, qemu_disk_node(i, "hold"));
 		// Block sizes are explicit: the placeholder cannot report the real device's.
 		add(args, "-device",
-		    "virtio-blk-pci,drive=disk%zu,id=vdisk%zu,bootindex=%zu,werror=stop,rerror=stop,logical_block_size=512,"
-		    "physical_block_size=512,write-cache=on", i, i, i + 1);
+			"virtio-blk-pci,drive=disk%zu,id=vdisk%zu,bootindex=%zu,werror=stop,rerror=stop,"
+			"logical_block_size=512,"
+			"physical_block_size=512,write-cache=on",
+			i, i, i + 1);
 	}
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		add(args, "-netdev", "user,id=net%zu", i);
 		if (vm->nics[i]->mac[0])
-			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=,mac=%s", i, i, vm->nics[i]->mac);
+			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=,mac=%s", i, i,
+				vm->nics[i]->mac);
 		else
 			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=", i, i);
 	}

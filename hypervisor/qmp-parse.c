@@ -35,7 +35,8 @@ int qmp_lines_feed(struct qmp_lines *lines, const char *bytes, size_t count, str
 	const char *last = lines->used ? memrchr(lines->buffer, '\n', lines->used) : NULL;
 	size_t rest = last ? lines->used - (size_t)(last + 1 - lines->buffer) : lines->used;
 	if (rest > QMP_LINE_LIMIT)
-		return error_set(err, ERROR_PROTOCOL, "QEMU sent a line of more than %u bytes", QMP_LINE_LIMIT);
+		return error_set(
+			err, ERROR_PROTOCOL, "QEMU sent a line of more than %u bytes", QMP_LINE_LIMIT);
 	return 0;
 }
 
@@ -56,8 +57,8 @@ int qmp_lines_next(struct qmp_lines *lines, const char **line, size_t *length)
 static int parse_greeting(json_t *greeting, struct qmp_message *message, struct error *err)
 {
 	int major, minor, micro;
-	if (json_unpack(greeting, "{s:{s:{s:i s:i s:i}}}", "version", "qemu", "major", &major, "minor", &minor, "micro",
-			&micro))
+	if (json_unpack(greeting, "{s:{s:{s:i s:i s:i}}}", "version", "qemu", "major", &major, "minor",
+		    &minor, "micro", &micro))
 		return error_set(err, ERROR_PROTOCOL, "QEMU's greeting has no version");
 	snprintf(message->version, sizeof(message->version), "%d.%d.%d", major, minor, micro);
 	message->kind = QMP_GREETING;
@@ -71,7 +72,8 @@ static int parse_event(json_t *json, struct qmp_message *message, struct error *
 	message->value = json_object_get(json, "data");
 	if (!message->text || (message->value && !json_is_object(message->value)))
 		return error_set(err, ERROR_PROTOCOL, "QEMU sent a malformed event");
-	if (!json_unpack(json, "{s:{s:I s:I}}", "timestamp", "seconds", &seconds, "microseconds", &microseconds))
+	if (!json_unpack(
+		    json, "{s:{s:I s:I}}", "timestamp", "seconds", &seconds, "microseconds", &microseconds))
 		message->seconds = (double)seconds + (double)microseconds / 1e6;
 	message->kind = QMP_EVENT;
 	return 0;
@@ -95,7 +97,8 @@ static int classify(json_t *json, struct qmp_message *message, struct error *err
 	}
 	message->text = json_string_value(json_object_get(json_object_get(json, "error"), "desc"));
 	if (!message->text)
-		return error_set(err, ERROR_PROTOCOL, "QEMU sent an object that is no greeting, reply or event");
+		return error_set(
+			err, ERROR_PROTOCOL, "QEMU sent an object that is no greeting, reply or event");
 	message->kind = QMP_ERROR;
 	return 0;
 }

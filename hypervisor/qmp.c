@@ -16,19 +16,19 @@ struct outgoing {
 	struct outgoing *next;
 	char *bytes;
 	size_t size, sent;
-	int fd;				// ours to close; -1: none
+	int fd; // ours to close; -1: none
 };
 
 struct command {
 	struct command *next;
 	uint64_t id;
-	bool answered, abandoned;	// abandoned: its task gave up; freed when the reply comes
+	bool answered, abandoned; // abandoned: its task gave up; freed when the reply comes
 	json_t *value;
 	struct error error;
 	struct task_wait wait;
 };
 
-struct watch {				// on the stack of the task that waits
+struct watch { // on the stack of the task that waits
 	struct watch *next;
 	const char *event;
 	bool done;
@@ -43,11 +43,11 @@ struct qmp {
 	struct loop_source *in, *out;
 	struct qmp_lines lines;
 	struct outgoing *out_first, **out_last;
-	struct command *first, **last;	// sent, not yet answered
+	struct command *first, **last; // sent, not yet answered
 	struct watch *watches;
 	struct task_wait greeting;
 	bool greeted, closed;
-	struct error why;		// it was closed
+	struct error why; // it was closed
 	uint64_t next_id;
 	char version[32];
 	qmp_event_cb *event;
@@ -283,8 +283,9 @@ static struct command *submit(struct qmp *qmp, const char *name, json_t *argumen
 	struct command *command = calloc(1, sizeof(*command));
 	struct outgoing *outgoing = calloc(1, sizeof(*outgoing));
 	uint64_t id = ++qmp->next_id;
-	json_t *json = arguments ? json_pack("{s:s s:I s:o}", "execute", name, "id", (json_int_t)id, "arguments", arguments)
-				 : json_pack("{s:s s:I}", "execute", name, "id", (json_int_t)id);
+	json_t *json = arguments
+		? json_pack("{s:s s:I s:o}", "execute", name, "id", (json_int_t)id, "arguments", arguments)
+		: json_pack("{s:s s:I}", "execute", name, "id", (json_int_t)id);
 	char *bytes = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	int copy = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
@@ -314,7 +315,8 @@ static void start_output(struct qmp *qmp)
 }
 
 // Waits for the reply of a command and lets go of it.
-static int await(struct command *command, const char *name, unsigned timeout_ms, json_t **result, struct error *err)
+static int await(
+	struct command *command, const char *name, unsigned timeout_ms, json_t **result, struct error *err)
 {
 	char what[96];
 	snprintf(what, sizeof(what), "QEMU's answer to %s", name);
@@ -333,8 +335,8 @@ static int await(struct command *command, const char *name, unsigned timeout_ms,
 	return failed;
 }
 
-static int run(struct qmp *qmp, const char *name, json_t *arguments, int fd, unsigned timeout_ms, json_t **result,
-	       struct error *err)
+static int run(struct qmp *qmp, const char *name, json_t *arguments, int fd, unsigned timeout_ms,
+	json_t **result, struct error *err)
 {
 	struct command *command = submit(qmp, name, arguments, fd, err);
 	if (!command)
@@ -344,12 +346,13 @@ static int run(struct qmp *qmp, const char *name, json_t *arguments, int fd, uns
 }
 
 int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms, json_t **result,
-		struct error *err)
+	struct error *err)
 {
 	return run(qmp, command, arguments, -1, timeout_ms, result, err);
 }
 
-int qmp_batch(struct qmp *qmp, const struct qmp_step *steps, size_t count, unsigned timeout_ms, struct error *err)
+int qmp_batch(
+	struct qmp *qmp, const struct qmp_step *steps, size_t count, unsigned timeout_ms, struct error *err)
 {
 	struct command *commands[QMP_BATCH_MAX];
 	size_t sent = 0;
@@ -360,7 +363,8 @@ int qmp_batch(struct qmp *qmp, const struct qmp_step *steps, size_t count, unsig
 		if (result || i >= QMP_BATCH_MAX) {
 			json_decref(steps[i].arguments);
 			if (!result)
-				result = error_set(err, ERROR_USAGE, "more than %d QMP commands in one batch", QMP_BATCH_MAX);
+				result = error_set(err, ERROR_USAGE, "more than %d QMP commands in one batch",
+					QMP_BATCH_MAX);
 			continue;
 		}
 		commands[sent] = submit(qmp, steps[i].command, steps[i].arguments, -1, err);
@@ -400,7 +404,8 @@ int qmp_wait_event(struct qmp *qmp, const char *event, unsigned timeout_ms, json
 	struct watch watch = { .event = event };
 	char what[96];
 	if (!qmp || qmp->closed)
-		return qmp ? error_copy(err, &qmp->why) : error_set(err, ERROR_UNREACHABLE, "there is no connection to QEMU");
+		return qmp ? error_copy(err, &qmp->why)
+			   : error_set(err, ERROR_UNREACHABLE, "there is no connection to QEMU");
 	watch.next = qmp->watches;
 	qmp->watches = &watch;
 	snprintf(what, sizeof(what), "QEMU's event %s", event);
@@ -443,7 +448,7 @@ static int connect_to(const char *path, struct error *err)
 }
 
 struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, qmp_event_cb *event,
-		     qmp_closed_cb *closed, void *arg, struct error *err)
+	qmp_closed_cb *closed, void *arg, struct error *err)
 {
 	int fd = connect_to(path, err);
 	if (fd < 0)

@@ -20,7 +20,8 @@ struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, q
 void qmp_free(struct qmp *qmp);
 
 // ARGUMENTS is stolen (may be NULL). *result (may be NULL) is the caller's to json_decref. QEMU's own error text is in err.
-int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms, json_t **result, struct error *err) MUST_CHECK;	// waits
+int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms, json_t **result,
+	struct error *err) MUST_CHECK;	// waits
 // Sends several commands at once and waits for all replies (each within the time); the first error is reported, all are carried out in order.
 // The steps' arguments are stolen.
 #define QMP_BATCH_MAX 80

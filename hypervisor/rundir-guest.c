@@ -15,7 +15,7 @@
 #include "common/name.h"
 
 int rundir_vm_path(const struct rundir *run, const char *vm, const char *file, char *path, size_t size,
-		   struct error *err)
+	struct error *err)
 {
 	return rundir_path(run, "vms", vm, file, path, size, err);
 }
@@ -28,12 +28,13 @@ static int guest_unpack(const char *path, json_t *json, struct rundir_guest *gue
 	json_error_t why;
 
 	memset(guest, 0, sizeof(*guest));
-	if (json_unpack_ex(json, &why, 0, "{s:s s:s s:I s:I s:I s:s s:F s:o}", "vm", &vm, "group", &group, "pid", &pid,
-			   "start_time", &start_time, "uid", &uid, "phase", &phase, "cold_boot_ms", &guest->cold_boot_ms,
-			   "restart_ms", &restarts))
+	if (json_unpack_ex(json, &why, 0, "{s:s s:s s:I s:I s:I s:s s:F s:o}", "vm", &vm, "group", &group,
+		    "pid", &pid, "start_time", &start_time, "uid", &uid, "phase", &phase, "cold_boot_ms",
+		    &guest->cold_boot_ms, "restart_ms", &restarts))
 		return error_set(err, ERROR_FAILED, "%s is damaged: %s", path, why.text);
-	if (!name_valid(vm) || !name_valid(group) || strlen(phase) >= sizeof(guest->phase) || pid < 0 || start_time < 0 ||
-	    uid < 0 || !json_is_array(restarts) || json_array_size(restarts) > RUNDIR_RESTARTS)
+	if (!name_valid(vm) || !name_valid(group) || strlen(phase) >= sizeof(guest->phase) || pid < 0 ||
+		start_time < 0 || uid < 0 || !json_is_array(restarts) ||
+		json_array_size(restarts) > RUNDIR_RESTARTS)
 		return error_set(err, ERROR_FAILED, "%s is damaged: a value is out of range", path);
 	strncpy(guest->vm, vm, sizeof(guest->vm) - 1);
 	strncpy(guest->group, group, sizeof(guest->group) - 1);
@@ -53,7 +54,8 @@ int rundir_guest_get(const struct rundir *run, const char *vm, struct rundir_gue
 	cleanup_free char *text = NULL;
 	json_error_t why;
 
-	if (rundir_vm_path(run, vm, "guest.json", path, sizeof(path), err) || file_read(path, 16384, &text, NULL, err))
+	if (rundir_vm_path(run, vm, "guest.json", path, sizeof(path), err) ||
+		file_read(path, 16384, &text, NULL, err))
 		return -1;
 	json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, &why);
 	if (!json)
@@ -68,16 +70,17 @@ int rundir_guest_get(const struct rundir *run, const char *vm, struct rundir_gue
 int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest, struct error *err)
 {
 	char path[RUNDIR_PATH];
-	if (rundir_vm_path(run, guest->vm, NULL, path, sizeof(path), err) || file_make_directory(path, 0700, err) ||
-	    rundir_vm_path(run, guest->vm, "guest.json", path, sizeof(path), err))
+	if (rundir_vm_path(run, guest->vm, NULL, path, sizeof(path), err) ||
+		file_make_directory(path, 0700, err) ||
+		rundir_vm_path(run, guest->vm, "guest.json", path, sizeof(path), err))
 		return -1;
 	json_t *restarts = json_array();
 	for (unsigned i = 0; i < guest->restart_count && i < RUNDIR_RESTARTS; i++)
 		json_array_append_new(restarts, json_real(guest->restart_ms[i]));
-	json_t *json = json_pack("{s:s s:s s:I s:I s:I s:s s:f s:o}", "vm", guest->vm, "group", guest->group, "pid",
-				 (json_int_t)guest->pid, "start_time", (json_int_t)guest->start_time, "uid",
-				 (json_int_t)guest->uid, "phase", guest->phase, "cold_boot_ms", guest->cold_boot_ms,
-				 "restart_ms", restarts);
+	json_t *json = json_pack("{s:s s:s s:I s:I s:I s:s s:f s:o}", "vm", guest->vm, "group", guest->group,
+		"pid", (json_int_t)guest->pid, "start_time", (json_int_t)guest->start_time, "uid",
+		(json_int_t)guest->uid, "phase", guest->phase, "cold_boot_ms", guest->cold_boot_ms,
+		"restart_ms", restarts);
 	cleanup_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	if (!text)
@@ -111,10 +114,12 @@ int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *
 		return -1;
 	if (unlink(path) && errno != ENOENT && errno != ENOTDIR)
 		return error_set_errno(err, errno, "cannot remove %s", path);
-	return rundir_vm_path(run, vm, NULL, path, sizeof(path), err) ? -1 : rundir_remove_directory(path, err);
+	return rundir_vm_path(run, vm, NULL, path, sizeof(path), err) ? -1
+								      : rundir_remove_directory(path, err);
 }
 
-int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err)
+int rundir_guest_list(
+	const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err)
 {
 	char path[RUNDIR_PATH];
 	snprintf(path, sizeof(path), "%s/vms", run->root ? run->root : CONFIG_RUN_DIRECTORY);
@@ -161,8 +166,11 @@ int rundir_start_time(pid_t pid, uint64_t *start_time, struct error *err)
 	text[bytes] = '\0';
 	// The program's name is in parentheses and may hold anything: fields are counted after the last one. The state is field 3.
 	char *at = strrchr(text, ')'), state;
-	if (!at || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
-			  &state, start_time) != 2)
+	if (!at ||
+		sscanf(at + 1,
+			" %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+			"%" SCNu64,
+			&state, start_time) != 2)
 		return error_set(err, ERROR_FAILED, "%s cannot be read", path);
 	if (state == 'Z' || state == 'X')
 		return error_set(err, ERROR_NOT_FOUND, "process %d has ended", (int)pid);

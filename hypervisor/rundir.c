@@ -18,20 +18,21 @@
 
 #define SPEC_LIMIT (1u << 20)
 
-int rundir_path(const struct rundir *run, const char *kind, const char *name, const char *file, char *path, size_t size,
-		struct error *err)
+int rundir_path(const struct rundir *run, const char *kind, const char *name, const char *file, char *path,
+	size_t size, struct error *err)
 {
 	if (name_check(kind[0] == 'g' ? "group" : "VM", name, err))
 		return -1;
 	const char *root = run->root ? run->root : CONFIG_RUN_DIRECTORY;
-	int length = snprintf(path, size, "%s/%s/%s%s%s", root, kind, name, file ? "/" : "", file ? file : "");
+	int length =
+		snprintf(path, size, "%s/%s/%s%s%s", root, kind, name, file ? "/" : "", file ? file : "");
 	if (length < 0 || (size_t)length >= size)
 		return error_set(err, ERROR_USAGE, "the run directory's path %s is too long", root);
 	return 0;
 }
 
 static int group_path(const struct rundir *run, const char *group, const char *file, char path[RUNDIR_PATH],
-		      struct error *err)
+	struct error *err)
 {
 	return rundir_path(run, "groups", group, file, path, RUNDIR_PATH, err);
 }
@@ -51,7 +52,8 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int rundir_group_lock(const struct rundir *run, const char *group, unsigned timeout_ms, int *fd, struct error *err)
+int rundir_group_lock(
+	const struct rundir *run, const char *group, unsigned timeout_ms, int *fd, struct error *err)
 {
 	char path[RUNDIR_PATH];
 	if (make_group(run, group, err) || group_path(run, group, "lock", path, err))
@@ -64,8 +66,8 @@ int rundir_group_lock(const struct rundir *run, const char *group, unsigned time
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_set_errno(err, errno, "cannot lock %s", path);
 		if (now_ms() >= deadline)
-			return error_set(err, ERROR_BUSY, "group %s is locked by another program on this node; try again",
-					 group);
+			return error_set(err, ERROR_BUSY,
+				"group %s is locked by another program on this node; try again", group);
 		poll(NULL, 0, 5); // flock has no deadline of its own: bounded tries
 	}
 	*fd = steal_fd(&lock);
@@ -79,7 +81,7 @@ static const char *const wanted_words[] = {
 };
 
 int rundir_wanted_get(const struct rundir *run, const char *group, enum wanted *wanted, uint64_t *generation,
-		      struct error *err)
+	struct error *err)
 {
 	char path[RUNDIR_PATH];
 	cleanup_free char *text = NULL;
@@ -103,7 +105,7 @@ int rundir_wanted_get(const struct rundir *run, const char *group, enum wanted *
 }
 
 int rundir_wanted_set(const struct rundir *run, const char *group, enum wanted wanted, uint64_t generation,
-		      struct error *err)
+	struct error *err)
 {
 	char path[RUNDIR_PATH], text[64];
 	if (make_group(run, group, err) || group_path(run, group, "wanted", path, err))
@@ -112,7 +114,8 @@ int rundir_wanted_set(const struct rundir *run, const char *group, enum wanted w
 	return file_write_atomic(path, text, (size_t)length, 0600, err);
 }
 
-int rundir_spec_get(const struct rundir *run, const char *group, Holdfast__GroupSpec **spec, struct error *err)
+int rundir_spec_get(
+	const struct rundir *run, const char *group, Holdfast__GroupSpec **spec, struct error *err)
 {
 	char path[RUNDIR_PATH];
 	cleanup_free char *text = NULL;
@@ -130,11 +133,13 @@ int rundir_spec_set(const struct rundir *run, const Holdfast__GroupSpec *spec, s
 	char path[RUNDIR_PATH];
 	if (!spec->group)
 		return error_set(err, ERROR_USAGE, "the definition has no group");
-	if (make_group(run, spec->group->name, err) || group_path(run, spec->group->name, "spec.json", path, err))
+	if (make_group(run, spec->group->name, err) ||
+		group_path(run, spec->group->name, "spec.json", path, err))
 		return -1;
 	cleanup_free char *text = proto_to_json_text(&spec->base);
 	if (!text)
-		return error_set(err, ERROR_FAILED, "no memory for the definition of group %s", spec->group->name);
+		return error_set(
+			err, ERROR_FAILED, "no memory for the definition of group %s", spec->group->name);
 	return file_write_atomic(path, text, strlen(text), 0600, err);
 }
 
@@ -142,7 +147,8 @@ int rundir_group_remove(const struct rundir *run, const char *group, struct erro
 {
 	char path[RUNDIR_PATH];
 	// What is wanted goes first: without it nothing is started.
-	if (group_path(run, group, "wanted", path, err) || file_remove(path, err) || group_path(run, group, NULL, path, err))
+	if (group_path(run, group, "wanted", path, err) || file_remove(path, err) ||
+		group_path(run, group, NULL, path, err))
 		return -1;
 	return rundir_remove_directory(path, err);
 }

@@ -27,7 +27,9 @@ struct save_header {
 int save_header_encode(const struct save_header *header, uint8_t bytes[SAVE_HEADER_BYTES], struct error *err) MUST_CHECK;
 // ERROR_FAILED: it was never finished or is damaged.
 int save_header_decode(const uint8_t bytes[SAVE_HEADER_BYTES], struct save_header *header, struct error *err) MUST_CHECK;
-// Whether a state with head A fits a VM that is described by WANTED (stream and time apart) and a file of FILE_BYTES. ERROR_UNSAFE says what does not.
-int save_header_match(const struct save_header *header, const struct save_header *wanted, uint64_t file_bytes, struct error *err) MUST_CHECK;
+// Whether a state with this head fits a VM that is described by WANTED (stream and time apart) and a file of FILE_BYTES. ERROR_UNSAFE says what
+// does not.
+int save_header_match(const struct save_header *header, const struct save_header *wanted, uint64_t file_bytes,
+	struct error *err) MUST_CHECK;
 
 #endif

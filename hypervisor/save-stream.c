@@ -102,8 +102,10 @@ static int write_all(struct pump *pump, struct error *err)
 	}
 	if (stream->missing)
 		return error_set(err, ERROR_NO_SPACE,
-				 "its memory takes %llu MiB and %llu MiB are missing on the group's state volume: make room there, or "
-				 "create the group with a larger one", in_mib(stream->bytes + stream->missing), in_mib(stream->missing));
+			"its memory takes %llu MiB and %llu MiB are missing on the group's state volume: "
+			"make room there, or "
+			"create the group with a larger one",
+			in_mib(stream->bytes + stream->missing), in_mib(stream->missing));
 	// The disk has it before the head says so.
 	return fsync(stream->file) ? error_set_errno(err, errno, "cannot write the saved state") : 0;
 }
@@ -139,7 +141,8 @@ static int read_all(struct pump *pump, struct error *err)
 {
 	struct save_stream *stream = pump->stream;
 	for (uint64_t left = stream->bytes; left;) {
-		ssize_t count = read(stream->file, pump->chunk, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES);
+		ssize_t count =
+			read(stream->file, pump->chunk, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count < 0)

@@ -12,11 +12,13 @@
 
 #define SAVED_PATH 4096
 
-int saved_path(const struct saved_state *state, const char *suffix, char *path, size_t size, struct error *err)
+int saved_path(
+	const struct saved_state *state, const char *suffix, char *path, size_t size, struct error *err)
 {
 	int length = snprintf(path, size, "%s/%s.%s", state->directory, state->vm, suffix);
 	if (length < 0 || (size_t)length >= size)
-		return error_set(err, ERROR_FAILED, "the path of the saved state of VM %s is too long", state->vm);
+		return error_set(
+			err, ERROR_FAILED, "the path of the saved state of VM %s is too long", state->vm);
 	return 0;
 }
 
@@ -38,7 +40,8 @@ int saved_generation(const struct saved_state *state, uint64_t *generation, stru
 int saved_generation_next(const struct saved_state *state, uint64_t *generation, struct error *err)
 {
 	char path[SAVED_PATH], text[32];
-	if (saved_generation(state, generation, err) || saved_path(state, "generation", path, sizeof(path), err))
+	if (saved_generation(state, generation, err) ||
+		saved_path(state, "generation", path, sizeof(path), err))
 		return -1;
 	int length = snprintf(text, sizeof(text), "%" PRIu64 "\n", ++*generation);
 	return file_write_atomic(path, text, (size_t)length, 0600, err);
@@ -72,13 +75,14 @@ int saved_finish(const struct saved_state *state, int fd, const struct save_head
 	return rename_to(state, "saving", "saved", err);
 }
 
-int saved_open(const struct saved_state *state, struct save_header *wanted, struct save_header *header, int *fd,
-	       struct error *err)
+int saved_open(const struct saved_state *state, struct save_header *wanted, struct save_header *header,
+	int *fd, struct error *err)
 {
 	char path[SAVED_PATH];
 	uint8_t bytes[SAVE_HEADER_BYTES];
 	struct stat info;
-	if (saved_path(state, "saved", path, sizeof(path), err) || saved_generation(state, &wanted->generation, err))
+	if (saved_path(state, "saved", path, sizeof(path), err) ||
+		saved_generation(state, &wanted->generation, err))
 		return -1;
 	cleanup_fd int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (file < 0 && errno == ENOENT)
@@ -92,7 +96,8 @@ int saved_open(const struct saved_state *state, struct save_header *wanted, stru
 	int bad = count < (ssize_t)sizeof(bytes) ? error_set(&why, ERROR_UNSAFE, "it is too short")
 						 : save_header_decode(bytes, header, &why);
 	if (bad || save_header_match(header, wanted, (uint64_t)info.st_size, &why))
-		return error_set(err, ERROR_UNSAFE, "the saved state of VM %s is refused: %s", state->vm, why.message);
+		return error_set(
+			err, ERROR_UNSAFE, "the saved state of VM %s is refused: %s", state->vm, why.message);
 	*fd = steal_fd(&file);
 	return 0;
 }

@@ -21,7 +21,8 @@ int saved_generation_next(const struct saved_state *state, uint64_t *generation,
 int saved_finish(const struct saved_state *state, int fd, const struct save_header *header, struct error *err) MUST_CHECK;
 // Opens VM.saved at its stream and checks it against WANTED, whose generation is filled in. ERROR_NOT_FOUND: there is none; ERROR_UNSAFE: it
 // must not be restored.
-int saved_open(const struct saved_state *state, struct save_header *wanted, struct save_header *header, int *fd, struct error *err) MUST_CHECK;
+int saved_open(const struct saved_state *state, struct save_header *wanted, struct save_header *header, int *fd,
+	struct error *err) MUST_CHECK;
 // VM.saved is VM.used and the generation is past it, durably: from now on nobody restores it.
 int saved_mark_used(const struct saved_state *state, struct error *err) MUST_CHECK;
 // VM.saved is VM.refused, kept for whoever wants to look.

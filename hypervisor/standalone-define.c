@@ -55,11 +55,14 @@ static int fill_group(struct hypervisor *hv, Holdfast__Group *group, struct erro
 	// drbd is the field's default: it is what nobody asked for here.
 	group->storage = HOLDFAST__STORAGE_KIND__STORAGE_FILE;
 	if (group->n_replicas)
-		return error_set(err, ERROR_USAGE, "a stand-alone machine has no replicas; make a cluster for that (holdfast cluster init)");
+		return error_set(err, ERROR_USAGE,
+			"a stand-alone machine has no replicas; make a cluster for that (holdfast cluster "
+			"init)");
 	for (size_t i = 0; i < group->n_possible; i++)
 		if (strcmp(group->possible[i], hv->config.node))
-			return error_set(err, ERROR_USAGE, "node %.63s is not known: this is the stand-alone machine %s",
-					 group->possible[i], hv->config.node);
+			return error_set(err, ERROR_USAGE,
+				"node %.63s is not known: this is the stand-alone machine %s",
+				group->possible[i], hv->config.node);
 	if (!group->n_possible) {
 		group->possible = calloc(1, sizeof(*group->possible));
 		if (!group->possible || !(group->possible[0] = strdup(hv->config.node)))
@@ -72,7 +75,8 @@ static int fill_group(struct hypervisor *hv, Holdfast__Group *group, struct erro
 	return set_text(&group->created, now, err);
 }
 
-int standalone_create_group(struct hypervisor *hv, const Holdfast__Group *wish, uint64_t state_bytes, struct error *err)
+int standalone_create_group(
+	struct hypervisor *hv, const Holdfast__Group *wish, uint64_t state_bytes, struct error *err)
 {
 	Holdfast__GroupSpec spec = HOLDFAST__GROUP_SPEC__INIT;
 	Holdfast__Group *definition = (Holdfast__Group *)proto_copy(&wish->base);
@@ -86,10 +90,13 @@ int standalone_create_group(struct hypervisor *hv, const Holdfast__Group *wish, 
 		definition->volumes[0]->size_bytes = state_bytes;
 	spec.group = definition;
 	struct group *group = failed ? NULL : group_adopt(hv, &spec, err);
-	if (!group || storage_apply(hv->storage, definition, hv->config.node, err) || standalone_keep(group, err)) {
+	if (!group || storage_apply(hv->storage, definition, hv->config.node, err) ||
+		standalone_keep(group, err)) {
 		failed = -1;
-		if (group && (group_forget(group, &ignored) || standalone_forget(hv, definition->name, &ignored)))
-			log_error("group=%s after a create that failed: %s", definition->name, ignored.message);
+		if (group &&
+			(group_forget(group, &ignored) || standalone_forget(hv, definition->name, &ignored)))
+			log_error(
+				"group=%s after a create that failed: %s", definition->name, ignored.message);
 	}
 	if (definition)
 		holdfast__group__free_unpacked(definition, NULL);
@@ -106,9 +113,10 @@ static int random_text(char *text, size_t size, const char *format, struct error
 	if (!strcmp(format, "mac"))
 		snprintf(text, size, "52:54:00:%02x:%02x:%02x", r[0], r[1], r[2]);
 	else
-		snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-4%01x%02x-%01x%01x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2],
-			 r[3], r[4], r[5], r[6] & 15, r[7], 8 + (r[8] & 3), r[8] >> 4, r[9], r[10], r[11], r[12], r[13], r[14],
-			 r[15]);
+		snprintf(text, size,
+			"%02x%02x%02x%02x-%02x%02x-4%01x%02x-%01x%01x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+			r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], 8 + (r[8] & 3), r[8] >> 4, r[9], r[10],
+			r[11], r[12], r[13], r[14], r[15]);
 	return 0;
 }
 
@@ -124,8 +132,9 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 		if (name_check("disk", disk->name, err))
 			return -1;
 		if (disk->size_bytes == 0 || disk->size_bytes > DISK_MOST_BYTES)
-			return error_set(err, ERROR_USAGE, "disk %s of VM %s cannot have %" PRIu64 " bytes: give it 1 MiB or more",
-					 disk->name, vm->name, disk->size_bytes);
+			return error_set(err, ERROR_USAGE,
+				"disk %s of VM %s cannot have %" PRIu64 " bytes: give it 1 MiB or more",
+				disk->name, vm->name, disk->size_bytes);
 		disk->size_bytes = (disk->size_bytes + MIB - 1) / MIB * MIB;
 		for (size_t k = 0; k < spec->group->n_volumes; k++)
 			if (spec->group->volumes[k]->index >= index)
@@ -153,7 +162,8 @@ static int fill_vm(const struct group *group, Holdfast__GroupSpec *spec, Holdfas
 		return -1;
 	for (size_t i = 0; i < vm->n_nics; i++)
 		if (!vm->nics[i]->mac[0] &&
-		    (random_text(text, sizeof(text), "mac", err) || set_text(&vm->nics[i]->mac, text, err)))
+			(random_text(text, sizeof(text), "mac", err) ||
+				set_text(&vm->nics[i]->mac, text, err)))
 			return -1;
 	// In a group that is online it is started by hand; else it starts with its group.
 	vm->target = group_wanted(group) == WANTED_STARTED ? HOLDFAST__VM_TARGET__TARGET_OFF
@@ -181,7 +191,7 @@ static int take_over(struct group *group, const Holdfast__GroupSpec *spec, struc
 		return error_set(err, ERROR_FAILED, "no memory for a definition");
 	int failed = 0;
 	if (group_define(group, spec, err) || storage_apply(hv->storage, spec->group, hv->config.node, err) ||
-	    standalone_keep(group, err)) {
+		standalone_keep(group, err)) {
 		struct error ignored = ERROR_INIT;
 		failed = -1;
 		if (group_define(group, before, &ignored) || standalone_keep(group, &ignored))
@@ -195,7 +205,8 @@ int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct e
 {
 	struct vm *there = groups_vm_find(group->hv, wish->name);
 	if (there)
-		return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s", wish->name, there->group->name);
+		return error_set(err, ERROR_EXISTS, "there is a VM %s already, in group %s", wish->name,
+			there->group->name);
 	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);
 	if (!spec)
 		return error_set(err, ERROR_FAILED, "no memory for a definition");
@@ -219,7 +230,8 @@ static void remove_volume(Holdfast__Group *group, uint32_t index)
 			continue;
 		holdfast__volume__free_unpacked(group->volumes[i], NULL);
 		group->n_volumes--;
-		memmove(group->volumes + i, group->volumes + i + 1, (group->n_volumes - i) * sizeof(group->volumes[0]));
+		memmove(group->volumes + i, group->volumes + i + 1,
+			(group->n_volumes - i) * sizeof(group->volumes[0]));
 		return;
 	}
 }
@@ -228,7 +240,8 @@ int standalone_delete_vm(struct group *group, const char *name, struct error *er
 {
 	struct vm *vm = group_vm_find(group, name);
 	if (vm_is_up(vm))
-		return error_set(err, ERROR_BUSY, "VM %s is %s: stop it first", name, vm_state_name(vm->state));
+		return error_set(
+			err, ERROR_BUSY, "VM %s is %s: stop it first", name, vm_state_name(vm->state));
 	if (rundir_guest_remove(&group->hv->run, name, err))
 		return -1;
 	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);

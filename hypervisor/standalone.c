@@ -16,10 +16,13 @@
 #define SPEC_LIMIT (1u << 20)
 #define STOP_MS 600000
 
-static int path_of(const struct hypervisor *hv, const char *group, const char *suffix, char path[512], struct error *err)
+static int path_of(
+	const struct hypervisor *hv, const char *group, const char *suffix, char path[512], struct error *err)
 {
 	int length = snprintf(path, 512, "%s/groups/%s%s", hv->state_directory, group, suffix);
-	return length < 0 || length >= 512 ? error_set(err, ERROR_USAGE, "%s is too long a path", hv->state_directory) : 0;
+	return length < 0 || length >= 512
+		? error_set(err, ERROR_USAGE, "%s is too long a path", hv->state_directory)
+		: 0;
 }
 
 static int make_directory(const struct hypervisor *hv, struct error *err)
@@ -63,7 +66,7 @@ static bool was_started(struct hypervisor *hv, const char *group)
 	char path[512];
 	cleanup_free char *text = NULL;
 	return !path_of(hv, group, ".wanted", path, NULL) && !file_read(path, 64, &text, NULL, NULL) &&
-	       !strcmp(text, "started\n");
+		!strcmp(text, "started\n");
 }
 
 int standalone_start(struct group *group, struct error *err)
@@ -147,7 +150,8 @@ int standalone_load(struct hypervisor *hv, struct error *err)
 		for (int i = 0; i < count; i++) {
 			char *suffix = strrchr(found[i]->d_name, '.');
 			char name[64] = "";
-			if (!suffix || strcmp(suffix, ".json") || (size_t)(suffix - found[i]->d_name) >= sizeof(name))
+			if (!suffix || strcmp(suffix, ".json") ||
+				(size_t)(suffix - found[i]->d_name) >= sizeof(name))
 				continue;
 			memcpy(name, found[i]->d_name, (size_t)(suffix - found[i]->d_name));
 			struct error local = ERROR_INIT;

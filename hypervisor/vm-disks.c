@@ -38,9 +38,10 @@ static int query_nodes(struct vm *vm, const char *kind, uint32_t *mask, struct e
 	json_t *nodes = NULL, *node;
 	size_t index, length = strlen(kind);
 	*mask = 0;
-	if (qmp_command(vm->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), QMP_TIMEOUT_MS, &nodes, err))
+	if (qmp_command(vm->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), QMP_TIMEOUT_MS,
+		    &nodes, err))
 		return error_prefix(err, "VM %s", vm->name);
-	json_array_foreach(nodes, index, node) {
+	json_array_foreach (nodes, index, node) {
 		const char *name = json_string_value(json_object_get(node, "node-name"));
 		if (name && !strncmp(name, kind, length)) {
 			unsigned long i = strtoul(name + length, NULL, 10);
@@ -70,10 +71,12 @@ static int pass_volume(struct vm *vm, size_t i, bool *device, struct error *err)
 	cleanup_fd int fd = -1;
 	uint64_t bytes;
 	struct stat info;
-	if (storage_open_volume(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+	if (storage_open_volume(
+		    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
 		return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
 	if (fstat(fd, &info))
-		return error_set_errno(err, errno, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+		return error_set_errno(
+			err, errno, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
 	*device = S_ISBLK(info.st_mode);
 	return qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err); // our own copy is closed with it
 }
@@ -83,7 +86,8 @@ static int drop_passed(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[QEMU_DISKS_MAX];
 	for (size_t i = 0; i < vm->disk_count; i++)
-		steps[i] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+		steps[i] =
+			(struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
 	return qmp_batch(vm->qmp, steps, vm->disk_count, QMP_TIMEOUT_MS, err);
 }
 
@@ -145,7 +149,8 @@ static int run_for_an_instant(struct vm *vm, struct error *err)
 		return 0; // it cannot, and whoever wants the volumes back has to end it; the check in /proc says so
 	steps[count++] = (struct qmp_step){ "cont", NULL };
 	for (size_t i = 0; i < vm->disk_count; i++)
-		steps[count++] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+		steps[count++] =
+			(struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
 	steps[count++] = (struct qmp_step){ "stop", NULL };
 	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s", vm->name);
@@ -162,7 +167,7 @@ static int fill_linger(struct vm *vm, struct error *err)
 	if (qmp_command(vm->qmp, "query-fdsets", NULL, QMP_TIMEOUT_MS, &sets, err))
 		return error_prefix(err, "VM %s", vm->name);
 	vm->fds_linger = false;
-	json_array_foreach(sets, index, set) {
+	json_array_foreach (sets, index, set) {
 		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
 		if (id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX))
 			vm->fds_linger = true;
@@ -182,7 +187,8 @@ static int swap_to_hold(struct vm *vm, uint32_t real, struct error *err)
 	uint64_t bytes[QEMU_DISKS_MAX];
 	for (size_t i = 0; i < vm->disk_count; i++)
 		if ((real & (1u << i)) &&
-		    storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
+			storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i),
+				&bytes[i], err))
 			return -1;
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		if (!(real & (1u << i)))
@@ -208,10 +214,12 @@ static bool has_open(pid_t pid, const struct stat *volume)
 	DIR *fds = opendir(path);
 	for (struct dirent *entry; fds && !found && (entry = readdir(fds));) {
 		struct stat info;
-		if (fstatat(dirfd(fds), entry->d_name, &info, 0) || (info.st_mode & S_IFMT) != (volume->st_mode & S_IFMT))
+		if (fstatat(dirfd(fds), entry->d_name, &info, 0) ||
+			(info.st_mode & S_IFMT) != (volume->st_mode & S_IFMT))
 			continue;
-		found = S_ISBLK(info.st_mode) ? info.st_rdev == volume->st_rdev
-					      : info.st_dev == volume->st_dev && info.st_ino == volume->st_ino;
+		found = S_ISBLK(info.st_mode)
+			? info.st_rdev == volume->st_rdev
+			: info.st_dev == volume->st_dev && info.st_ino == volume->st_ino;
 	}
 	if (fds)
 		closedir(fds);
@@ -225,15 +233,17 @@ static int check_closed(struct vm *vm, struct error *err)
 		cleanup_fd int fd = -1;
 		uint64_t bytes;
 		struct stat volume;
-		if (storage_open_volume(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+		if (storage_open_volume(
+			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
 			return -1;
 		if (fstat(fd, &volume))
 			return error_set_errno(err, errno, "VM %s: volume %u", vm->name, volume_of(vm, i));
 		close(steal_fd(&fd));
 		for (int tries = 0; has_open(vm->guest.pid, &volume); tries++) {
 			if (tries == CLOSE_TRIES)
-				return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps disk %s open", vm->name,
-						 (int)vm->guest.pid, vm->definition->disks[i]->name);
+				return error_set(err, ERROR_BUSY,
+					"VM %s: QEMU (process %d) keeps disk %s open", vm->name,
+					(int)vm->guest.pid, vm->definition->disks[i]->name);
 			if (task_pause(CLOSE_PAUSE_MS, err))
 				return -1;
 		}
@@ -259,7 +269,8 @@ int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *e
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
 	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++)
-		if (storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
+		if (storage_volume_bytes(
+			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
 			return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
 	return 0;
 }

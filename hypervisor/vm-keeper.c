@@ -13,7 +13,7 @@
 #define RETRY_PAUSE_MS 500
 #define END_MS 20000
 
-struct keeping {			// names, not pointers: both may be gone when the task has its turn
+struct keeping { // names, not pointers: both may be gone when the task has its turn
 	struct hypervisor *hv;
 	char group[64], vm[64];
 	bool powered_off;
@@ -25,9 +25,11 @@ static void start_task(struct vm *vm, bool powered_off);
 static bool may_start(const struct group *group, const struct vm *vm)
 {
 	const struct move_hooks *hooks = &group->hv->move_hooks;
-	if (vm->state != HOLDFAST__VM_STATE__VM_OFF || vm->definition->target != HOLDFAST__VM_TARGET__TARGET_RUNNING)
+	if (vm->state != HOLDFAST__VM_STATE__VM_OFF ||
+		vm->definition->target != HOLDFAST__VM_TARGET__TARGET_RUNNING)
 		return false;
-	if (!strcmp(vm->guest.phase, RUNDIR_PHASE_SHUT_DOWN) || (hooks->holds && hooks->holds(hooks->moves, group->name)))
+	if (!strcmp(vm->guest.phase, RUNDIR_PHASE_SHUT_DOWN) ||
+		(hooks->holds && hooks->holds(hooks->moves, group->name)))
 		return false;
 	return group_wanted(group) == WANTED_STARTED;
 }
@@ -40,8 +42,8 @@ static void give_up(struct group *group, struct vm *vm, const char *why)
 	vm->guest.pid = 0;
 	if (vm_phase(vm, RUNDIR_PHASE_FAILED, &err))
 		log_error("vm=%s %s", vm->name, err.message);
-	host_event(group->hv, "vm-failed", group->name, vm->name, 0, 0, NULL, 0, "VM %s has failed on node %s: %s", vm->name,
-		   group->hv->config.node, vm->reason);
+	host_event(group->hv, "vm-failed", group->name, vm->name, 0, 0, NULL, 0,
+		"VM %s has failed on node %s: %s", vm->name, group->hv->config.node, vm->reason);
 }
 
 static int boot(struct group *group, struct vm *vm, struct error *err)
@@ -63,9 +65,9 @@ static void restart(struct group *group, struct vm *vm, double died_ms)
 		return;
 	}
 	if (!boot(group, vm, &err)) {
-		host_event(group->hv, "vm-restarted", group->name, vm->name, loop_now_ms() - died_ms, 0, NULL, 0,
-			   "VM %s had died and was started again on node %s (restart %u)%s%s", vm->name, group->hv->config.node,
-			   vm->guest.restart_count, last[0] ? ": " : "", last);
+		host_event(group->hv, "vm-restarted", group->name, vm->name, loop_now_ms() - died_ms, 0, NULL,
+			0, "VM %s had died and was started again on node %s (restart %u)%s%s", vm->name,
+			group->hv->config.node, vm->guest.restart_count, last[0] ? ": " : "", last);
 		return;
 	}
 	log_error("vm=%s group=%s could not be started again: %s", vm->name, group->name, err.message);
@@ -88,7 +90,8 @@ static void after_power_off(struct group *group, struct vm *vm)
 	if (vm_phase(vm, RUNDIR_PHASE_SHUT_DOWN, &err))
 		log_error("vm=%s %s", vm->name, err.message);
 	vm_reason(vm, "the guest shut itself down; start it with: holdfast vm start %s", vm->name);
-	host_event(group->hv, "vm-shut-down", group->name, vm->name, 0, 0, NULL, 0, "VM %s shut itself down and stays off", vm->name);
+	host_event(group->hv, "vm-shut-down", group->name, vm->name, 0, 0, NULL, 0,
+		"VM %s shut itself down and stays off", vm->name);
 }
 
 static void keep(void *data)

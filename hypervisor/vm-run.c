@@ -10,7 +10,8 @@
 
 static bool moving(const struct vm *vm)
 {
-	return vm->state == HOLDFAST__VM_STATE__VM_MOVING_OUT || vm->state == HOLDFAST__VM_STATE__VM_MOVING_IN;
+	return vm->state == HOLDFAST__VM_STATE__VM_MOVING_OUT ||
+		vm->state == HOLDFAST__VM_STATE__VM_MOVING_IN;
 }
 
 // A disk that failed at once has stopped the guest again, before anybody listened for it.
@@ -21,7 +22,8 @@ static void look_again(struct vm *vm)
 		return;
 	if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING)
 		vm_event_now(vm, VM_EVENT_PAUSED);
-	vm_reason(vm, "stopped by an I/O error; when its storage is well again: holdfast vm resume %s", vm->name);
+	vm_reason(vm, "stopped by an I/O error; when its storage is well again: holdfast vm resume %s",
+		vm->name);
 }
 
 int vm_continue(struct vm *vm, struct error *err)
@@ -95,8 +97,9 @@ int vm_shut_down(struct vm *vm, unsigned timeout_ms, struct error *err)
 	struct error local = ERROR_INIT;
 	Holdfast__VmState before = vm->state;
 	if (before == HOLDFAST__VM_STATE__VM_PAUSED)
-		return error_set(err, ERROR_BUSY, "VM %s is paused and cannot shut itself down; resume it, or stop it with --force",
-				 vm->name);
+		return error_set(err, ERROR_BUSY,
+			"VM %s is paused and cannot shut itself down; resume it, or stop it with --force",
+			vm->name);
 	if (vm_event(vm, VM_EVENT_STOP, err) || vm_phase(vm, RUNDIR_PHASE_STOPPING, err))
 		return -1;
 	vm->powered_off = (struct task_wait){ 0 };
@@ -109,8 +112,10 @@ int vm_shut_down(struct vm *vm, unsigned timeout_ms, struct error *err)
 	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, NULL))
 		log_warning("vm=%s its record could not be written", vm->name);
 	if (result && local.code == ERROR_TIMEOUT)
-		return error_set(err, ERROR_TIMEOUT, "VM %s did not shut down within %u s; it runs on: stop it with --force, or look at its console",
-				 vm->name, timeout_ms / 1000);
+		return error_set(err, ERROR_TIMEOUT,
+			"VM %s did not shut down within %u s; it runs on: stop it with --force, or look at "
+			"its console",
+			vm->name, timeout_ms / 1000);
 	return error_copy(err, &local);
 }
 
@@ -133,7 +138,8 @@ void vm_move_end(struct vm *vm, Holdfast__VmState state)
 		keeper_schedule(vm);
 		return;
 	}
-	vm_event_now(vm, state == HOLDFAST__VM_STATE__VM_PAUSED ? VM_EVENT_MOVED_PAUSED : VM_EVENT_MOVED_RUNNING);
+	vm_event_now(
+		vm, state == HOLDFAST__VM_STATE__VM_PAUSED ? VM_EVENT_MOVED_PAUSED : VM_EVENT_MOVED_RUNNING);
 	if (vm->pidfd < 0) {
 		keeper_on_death(vm);
 	} else if (vm->guest_powered_off) {

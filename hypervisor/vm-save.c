@@ -18,7 +18,7 @@
 #define RESTORE_MS 600000
 #define PIPE_BYTES (1 << 20)
 
-struct saved_work {			// for the worker thread
+struct saved_work { // for the worker thread
 	struct saved_state state;
 	const struct save_header *header;
 	int fd;
@@ -92,8 +92,9 @@ static int await_migration(struct vm *vm, int64_t deadline_us, struct error *err
 static int set_stream_properties(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[] = {
-		{ "migrate-set-capabilities", json_pack("{s:[{s:s s:b}]}", "capabilities", "capability",
-							"late-block-activate", "state", 0) },
+		{ "migrate-set-capabilities",
+			json_pack("{s:[{s:s s:b}]}", "capabilities", "capability", "late-block-activate",
+				"state", 0) },
 		{ "migrate-set-parameters", json_pack("{s:I}", "max-bandwidth", (json_int_t)10 << 30) },
 	};
 	return qmp_batch(vm->qmp, steps, 2, QMP_TIMEOUT_MS, err);
@@ -105,7 +106,8 @@ static int stream_out(struct vm *vm, struct save_stream *stream, struct error *e
 {
 	cleanup_fd int pipe_end = -1;
 	if (set_stream_properties(vm, err) || open_pipe(vm, 0, &pipe_end, err) ||
-	    qmp_command(vm->qmp, "migrate", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL, err))
+		qmp_command(
+			vm->qmp, "migrate", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL, err))
 		return -1;
 	stream->pipe = pipe_end;
 	if (task_offload(save_stream_write, stream, err))
@@ -150,7 +152,7 @@ static int go_on(struct vm *vm, const char *directory, Holdfast__VmState before,
 	if (!saved_path(&state, "saved", path, sizeof(path), &ignored))
 		unlink(path);
 	if (!qmp_command(vm->qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, &ignored) &&
-	    await_migration(vm, loop_now_us() + UNDO_MS * 1000LL, &ignored))
+		await_migration(vm, loop_now_us() + UNDO_MS * 1000LL, &ignored))
 		log_debug("vm=%s after a save that failed: %s", vm->name, ignored.message);
 	if (before == HOLDFAST__VM_STATE__VM_RUNNING)
 		return vm_continue(vm, err);
@@ -167,7 +169,7 @@ int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct er
 		return -1;
 	if (vm_phase(vm, RUNDIR_PHASE_SAVING, &why) || write_state(vm, directory, deadline_us, &why)) {
 		error_set(err, why.code, "VM %s could not be saved and %s: %s", vm->name,
-			  before == HOLDFAST__VM_STATE__VM_RUNNING ? "runs on" : "stays paused", why.message);
+			before == HOLDFAST__VM_STATE__VM_RUNNING ? "runs on" : "stays paused", why.message);
 		if (vm->pidfd < 0) {
 			vm_event_now(vm, VM_EVENT_DIED);
 			keeper_on_death(vm);
@@ -175,8 +177,9 @@ int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct er
 		}
 		if (go_on(vm, directory, before, &worse)) {
 			vm_reason(vm, "it does not go on after a save that failed: %.150s", worse.message);
-			return error_set(err, ERROR_FAILED, "VM %s could not be saved (%s) and does not go on: %s", vm->name,
-					 why.message, worse.message);
+			return error_set(err, ERROR_FAILED,
+				"VM %s could not be saved (%s) and does not go on: %s", vm->name, why.message,
+				worse.message);
 		}
 		return -1;
 	}
@@ -193,11 +196,13 @@ int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct er
 
 // ---- restore
 
-static int stream_in(struct vm *vm, struct save_stream *stream, const struct save_header *header, struct error *err)
+static int stream_in(
+	struct vm *vm, struct save_stream *stream, const struct save_header *header, struct error *err)
 {
 	cleanup_fd int pipe_end = -1;
 	if (set_stream_properties(vm, err) || open_pipe(vm, 1, &pipe_end, err) ||
-	    qmp_command(vm->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL, err))
+		qmp_command(vm->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"),
+			QMP_TIMEOUT_MS, NULL, err))
 		return -1;
 	stream->pipe = pipe_end;
 	int result = task_offload(save_stream_read, stream, err);
@@ -205,12 +210,13 @@ static int stream_in(struct vm *vm, struct save_stream *stream, const struct sav
 	if (result || await_migration(vm, stream->deadline_us, err))
 		return -1;
 	if (strcmp(stream->sha256, header->stream_sha256))
-		return error_set(err, ERROR_UNSAFE, "the saved state of VM %s is refused: its content is damaged", vm->name);
+		return error_set(err, ERROR_UNSAFE,
+			"the saved state of VM %s is refused: its content is damaged", vm->name);
 	return 0;
 }
 
-static int restore_into(struct vm *vm, const char *directory, int file, const struct save_header *header,
-			struct error *err)
+static int restore_into(
+	struct vm *vm, const char *directory, int file, const struct save_header *header, struct error *err)
 {
 	struct saved_work work = { .state = { directory, vm->name } };
 	struct save_stream stream = { .file = file, .bytes = header->stream_bytes };
@@ -233,7 +239,7 @@ int vm_restore(struct vm *vm, const char *directory, struct error *err)
 	cleanup_fd int file = -1;
 	describe(vm, &wanted);
 	if (saved_open(&state, &wanted, &header, &file, err) || vm_disk_bytes(vm, disk_bytes, err) ||
-	    vm_spawn(vm, VM_SPAWN_INCOMING, disk_bytes, err))
+		vm_spawn(vm, VM_SPAWN_INCOMING, disk_bytes, err))
 		return -1;
 	struct error why = ERROR_INIT, ignored = ERROR_INIT;
 	if (!restore_into(vm, directory, file, &header, &why))

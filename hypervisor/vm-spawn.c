@@ -19,12 +19,12 @@
 #include "hypervisor/vm-private.h"
 
 #define GREETING_TIMEOUT_MS 30000
-#define FIRST_FD 10		// in QEMU
+#define FIRST_FD 10 // in QEMU
 #define UIDS_MAX 65000
 
 // What is opened for a QEMU before it is spawned; all are closed here after it.
 struct prepared {
-	int sockets[3];			// qmp, agent, console
+	int sockets[3]; // qmp, agent, console
 	int log, errors;
 	int serials[QEMU_SERIALS_MAX];
 };
@@ -68,15 +68,21 @@ static int open_serial(const struct vm *vm, const char *path, int *fd, struct er
 	size_t length = strlen(root);
 	bool below = !strncmp(path, root, length) && path[length] == '/' && !strstr(path, "/../");
 	struct stat info;
-	*fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (below ? O_CREAT : 0), 0600);
+	*fd = open(path,
+		O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | (below ? O_CREAT : 0),
+		0600);
 	if (*fd < 0 && errno == ENOENT && !below)
-		return error_set(err, ERROR_DENIED, "VM %s: serial port file %s is not below %s (serial-directory in the node's configuration)",
-				 vm->name, path, root);
+		return error_set(err, ERROR_DENIED,
+			"VM %s: serial port file %s is not below %s (serial-directory in the node's "
+			"configuration)",
+			vm->name, path, root);
 	if (*fd < 0 || fstat(*fd, &info))
 		return error_set_errno(err, errno, "VM %s: cannot open serial port %s", vm->name, path);
 	if (!S_ISCHR(info.st_mode) && !S_ISFIFO(info.st_mode) && !(S_ISREG(info.st_mode) && below))
-		return error_set(err, ERROR_DENIED, "VM %s: serial port %s is no device and not below %s (serial-directory in the node's configuration)",
-				 vm->name, path, root);
+		return error_set(err, ERROR_DENIED,
+			"VM %s: serial port %s is no device and not below %s (serial-directory in the node's "
+			"configuration)",
+			vm->name, path, root);
 	// O_NONBLOCK was for the open only; QEMU sets what it wants.
 	return fcntl(*fd, F_SETFL, O_APPEND) ? error_set_errno(err, errno, "%s", path) : 0;
 }
@@ -84,11 +90,14 @@ static int open_serial(const struct vm *vm, const char *path, int *fd, struct er
 static int prepare(const struct vm *vm, struct prepared *prepared, struct error *err)
 {
 	static const char *const files[] = { "qmp.sock", "agent.sock", "console.sock" };
-	*prepared = (struct prepared){ .sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .serials = { -1, -1, -1 } };
+	*prepared = (struct prepared){
+		.sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .serials = { -1, -1, -1 }
+	};
 	for (size_t i = 0; i < 3; i++)
 		if (listen_at(vm, files[i], &prepared->sockets[i], err))
 			return -1;
-	if (open_log(vm, "console.log", 0, &prepared->log, err) || open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err))
+	if (open_log(vm, "console.log", 0, &prepared->log, err) ||
+		open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err))
 		return -1;
 	for (size_t i = 0; i < vm->definition->n_serials; i++)
 		if (open_serial(vm, vm->definition->serials[i]->path, &prepared->serials[i], err))
@@ -141,7 +150,7 @@ static bool uid_recorded(const struct rundir_guest *guests, size_t count, uid_t 
 {
 	for (size_t i = 0; i < count; i++)
 		if (guests[i].uid == uid && strcmp(guests[i].phase, RUNDIR_PHASE_FAILED) &&
-		    strcmp(guests[i].phase, RUNDIR_PHASE_SHUT_DOWN))
+			strcmp(guests[i].phase, RUNDIR_PHASE_SHUT_DOWN))
 			return true;
 	return false;
 }
@@ -159,7 +168,8 @@ static int take_uid(struct vm *vm, struct error *err)
 		uid++;
 	free(guests);
 	if (uid == end)
-		return error_set(err, ERROR_FAILED, "all users from uid %u on are in use", (unsigned)hv->config.uid_base + 1);
+		return error_set(err, ERROR_FAILED, "all users from uid %u on are in use",
+			(unsigned)hv->config.uid_base + 1);
 	vm->guest.uid = uid;
 	vm->guest.pid = 0;
 	vm->guest.start_time = 0;
@@ -178,8 +188,8 @@ static gid_t guest_gid(const struct vm *vm)
 
 // ---- the process
 
-static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct prepared *prepared,
-			 int *pidfd, struct error *err)
+static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes,
+	struct prepared *prepared, int *pidfd, struct error *err)
 {
 	struct hypervisor *hv = group_hypervisor(vm->group);
 	struct spawn_fd fds[4 + QEMU_SERIALS_MAX + 2];
@@ -261,8 +271,8 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	vm->disks = VM_DISKS_HOLD;
 	vm->fds_linger = false;
 	if (rundir_start_time(vm->guest.pid, &vm->guest.start_time, err) ||
-	    vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
-	    vm_connect(vm, GREETING_TIMEOUT_MS, err)) {
+		vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
+		vm_connect(vm, GREETING_TIMEOUT_MS, err)) {
 		add_last_words(vm, err);
 		return -1;
 	}
@@ -272,13 +282,15 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err)
 {
 	if (vm->pidfd >= 0)
-		return error_set(err, ERROR_BUSY, "VM %s has a QEMU already, process %d", vm->name, (int)vm->guest.pid);
+		return error_set(err, ERROR_BUSY, "VM %s has a QEMU already, process %d", vm->name,
+			(int)vm->guest.pid);
 	if (qemu_definition_check(vm->definition, err) || vm_event(vm, VM_EVENT_SPAWN, err))
 		return -1;
 	if (!spawn_and_greet(vm, kind, disk_bytes, err))
 		return 0;
 	if (vm_kill(vm, GREETING_TIMEOUT_MS, NULL))
-		log_error("vm=%s process %d of a start that failed does not end", vm->name, (int)vm->guest.pid);
+		log_error(
+			"vm=%s process %d of a start that failed does not end", vm->name, (int)vm->guest.pid);
 	else
 		vm_forget_process(vm);
 	vm_event_now(vm, VM_EVENT_DIED);

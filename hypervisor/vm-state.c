@@ -11,7 +11,10 @@ struct transition {
 	Holdfast__VmState next;
 };
 
-#define TO(name) { true, S(name) }
+#define TO(name)              \
+	{                     \
+		true, S(name) \
+	}
 
 static const struct transition table[VM_STATE_COUNT][VM_EVENT_COUNT] = {
 	[S(OFF)] = {
@@ -124,8 +127,10 @@ static const char *const event_names[VM_EVENT_COUNT] = {
 
 int vm_state_next(Holdfast__VmState state, enum vm_event event, Holdfast__VmState *next, struct error *err)
 {
-	if ((unsigned)state >= VM_STATE_COUNT || (unsigned)event >= VM_EVENT_COUNT || !table[state][event].possible)
-		return error_set(err, ERROR_BUSY, "it is %s and cannot be %s", vm_state_name(state), vm_event_name(event));
+	if ((unsigned)state >= VM_STATE_COUNT || (unsigned)event >= VM_EVENT_COUNT ||
+		!table[state][event].possible)
+		return error_set(err, ERROR_BUSY, "it is %s and cannot be %s", vm_state_name(state),
+			vm_event_name(event));
 	*next = table[state][event].next;
 	return 0;
 }

@@ -51,7 +51,7 @@ bool vm_has_process(const struct vm *vm)
 bool vm_is_up(const struct vm *vm)
 {
 	return vm->state != HOLDFAST__VM_STATE__VM_OFF && vm->state != HOLDFAST__VM_STATE__VM_SAVED &&
-	       vm->state != HOLDFAST__VM_STATE__VM_FAILED;
+		vm->state != HOLDFAST__VM_STATE__VM_FAILED;
 }
 
 struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct error *err)
@@ -104,7 +104,7 @@ int vm_event(struct vm *vm, enum vm_event event, struct error *err)
 	}
 	if (next != vm->state)
 		log_info("vm=%s group=%s %s -> %s", vm->name, group_name(vm->group), vm_state_name(vm->state),
-			 vm_state_name(next));
+			vm_state_name(next));
 	vm->state = next;
 	if (next == HOLDFAST__VM_STATE__VM_RUNNING || next == HOLDFAST__VM_STATE__VM_STARTING)
 		vm->reason[0] = '\0';
@@ -158,7 +158,8 @@ void vm_watch(struct vm *vm, int pidfd)
 	vm->powered_off = (struct task_wait){ 0 };
 	vm->guest_powered_off = false;
 	vm->disks = VM_DISKS_UNKNOWN;
-	vm->exit_source = loop_add_pidfd(group_hypervisor(vm->group)->loop, pidfd, vm->guest.pid, on_exit_seen, vm);
+	vm->exit_source =
+		loop_add_pidfd(group_hypervisor(vm->group)->loop, pidfd, vm->guest.pid, on_exit_seen, vm);
 }
 
 static void on_io_error(struct vm *vm, const json_t *data)
@@ -169,8 +170,13 @@ static void on_io_error(struct vm *vm, const json_t *data)
 	const char *action = json_string_value(json_object_get(data, "action"));
 	if (!action || strcmp(action, "stop"))
 		return;
-	vm_reason(vm, "stopped by an I/O error on %.63s: %.100s; when its storage is well again: holdfast vm resume %s",
-		  node && node[0] ? node : device && device[0] ? device : "a disk", why ? why : "unknown", vm->name);
+	vm_reason(vm,
+		"stopped by an I/O error on %.63s: %.100s; when its storage is well again: holdfast vm "
+		"resume %s",
+		node && node[0]		      ? node
+			: device && device[0] ? device
+					      : "a disk",
+		why ? why : "unknown", vm->name);
 }
 
 static void on_qmp_event(const char *event, const json_t *data, double seconds, void *arg)
@@ -181,8 +187,8 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 		on_io_error(vm, data);
 	} else if (!strcmp(event, "STOP") && vm->state == HOLDFAST__VM_STATE__VM_RUNNING && vm->reason[0]) {
 		vm_event_now(vm, VM_EVENT_PAUSED);
-		host_event(group_hypervisor(vm->group), "vm-io-error", group_name(vm->group), vm->name, 0, 0, NULL, 0, "%s",
-			   vm->reason);
+		host_event(group_hypervisor(vm->group), "vm-io-error", group_name(vm->group), vm->name, 0, 0,
+			NULL, 0, "%s", vm->reason);
 	} else if (!strcmp(event, "SHUTDOWN") && json_is_true(json_object_get(data, "guest"))) {
 		vm->guest_powered_off = true;
 		task_wake(&vm->powered_off);
@@ -234,7 +240,8 @@ int vm_connect(struct vm *vm, unsigned timeout_ms, struct error *err)
 	char path[512];
 	if (vm_path(vm, "qmp.sock", path, sizeof(path), err))
 		return -1;
-	struct qmp *qmp = qmp_open(group_hypervisor(vm->group)->loop, path, timeout_ms, on_qmp_event, on_qmp_closed, vm, err);
+	struct qmp *qmp = qmp_open(
+		group_hypervisor(vm->group)->loop, path, timeout_ms, on_qmp_event, on_qmp_closed, vm, err);
 	if (!qmp)
 		return -1;
 	if (vm->pidfd < 0 || vm->qmp) { // it ended while we waited
@@ -261,10 +268,12 @@ int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err)
 	if (vm->pidfd < 0)
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
-		return error_set_errno(err, errno, "VM %s: cannot end process %d", vm->name, (int)vm->guest.pid);
+		return error_set_errno(
+			err, errno, "VM %s: cannot end process %d", vm->name, (int)vm->guest.pid);
 	pid_t pid = vm->guest.pid;
 	if (task_wait(&vm->gone, timeout_ms, "QEMU's end", err) && vm->pidfd >= 0)
-		return error_prefix(err, "VM %s: process %d does not end, its I/O may hang", vm->name, (int)pid);
+		return error_prefix(
+			err, "VM %s: process %d does not end, its I/O may hang", vm->name, (int)pid);
 	error_clear(err);
 	return 0;
 }

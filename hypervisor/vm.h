@@ -44,7 +44,8 @@ int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct er
 // instruction. ERROR_NOT_FOUND if there is no saved state of this VM; a state that does not fit the disks' generation is refused, never restored.
 int vm_restore(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
 
-// For a move: hands the life of the QEMU to the mover and back (state VM_MOVING_OUT / VM_MOVING_IN): the keeper neither restarts nor ends it meanwhile.
+// For a move: hands the life of the QEMU to the mover and back (state VM_MOVING_OUT / VM_MOVING_IN): the keeper neither restarts nor ends it
+// meanwhile.
 int vm_move_begin(struct vm *vm, Holdfast__VmState state, struct error *err) MUST_CHECK;
 void vm_move_end(struct vm *vm, Holdfast__VmState state);	// RUNNING, PAUSED or OFF (QEMU ended)
 

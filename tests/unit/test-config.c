@@ -48,8 +48,11 @@ static void what_is_saved_is_loaded(void **state)
 {
 	struct error err = ERROR_INIT;
 	struct config config, again;
-	assert_ok(load("[node]\nname=a1\nsite=a\naddress=10.0.0.1\n[hypervisor]\naccel=tcg\nuid-base=3000000\n"
-		       "memory-reserve-mib=128\n[storage]\npool=vg0\n", &config, &err), err);
+	assert_ok(
+		load("[node]\nname=a1\nsite=a\naddress=10.0.0.1\n[hypervisor]\naccel=tcg\nuid-base=3000000\n"
+		     "memory-reserve-mib=128\n[storage]\npool=vg0\n",
+			&config, &err),
+		err);
 	assert_string_equal(config.node, "a1");
 	assert_int_equal(config.uid_base, 3000000);
 	assert_ok(config_save(path, &config, &err), err);

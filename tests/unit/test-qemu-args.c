@@ -29,8 +29,16 @@ static char **build(const Holdfast__Vm *vm, bool kvm, bool incoming)
 	struct error err = ERROR_INIT;
 	char **argv = NULL;
 	struct qemu_params params = {
-		.vm = vm, .qemu = "/usr/bin/qemu", .kvm = kvm, .incoming = incoming, .disk_bytes = bytes,
-		.qmp_fd = 10, .agent_fd = 11, .console_fd = 12, .log_fd = 13, .serial_fds = { 14, 15, 16 },
+		.vm = vm,
+		.qemu = "/usr/bin/qemu",
+		.kvm = kvm,
+		.incoming = incoming,
+		.disk_bytes = bytes,
+		.qmp_fd = 10,
+		.agent_fd = 11,
+		.console_fd = 12,
+		.log_fd = 13,
+		.serial_fds = { 14, 15, 16 },
 	};
 	assert_ok(qemu_args_build(&params, &argv, &err), err);
 	return argv;
@@ -62,7 +70,7 @@ static void a_guest_starts_stopped_and_in_a_sandbox(void **state)
 	assert_true(has(argv, "-nodefaults"));
 	assert_true(has(argv, "-no-user-config"));
 	assert_string_equal(value(argv, "-sandbox", 0),
-			    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=tcg");
 	assert_string_equal(value(argv, "-smp", 0), "2");
 	assert_null(value(argv, "-incoming", 0));
@@ -97,7 +105,8 @@ static void disks_start_on_hold(void **state)
 	json_t *hold = json_loads(value(argv, "-blockdev", 2), 0, NULL);
 	assert_string_equal(json_string_value(json_object_get(hold, "driver")), "blkdebug");
 	assert_string_equal(json_string_value(json_object_get(hold, "node-name")), "hold1");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(hold, "image"), "size")), 3 << 20);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(hold, "image"), "size")), 3 << 20);
 	json_t *errors = json_object_get(hold, "inject-error");
 	assert_int_equal(json_array_size(errors), 4); // flush must work: a reopen flushes
 	for (size_t i = 0; i < 4; i++) {
@@ -107,11 +116,13 @@ static void disks_start_on_hold(void **state)
 		assert_true(json_is_true(json_object_get(error, "immediately")));
 	}
 	json_decref(hold);
-	assert_string_equal(value(argv, "-blockdev", 3), "{\"driver\":\"raw\",\"node-name\":\"disk1\",\"file\":\"hold1\"}");
+	assert_string_equal(value(argv, "-blockdev", 3),
+		"{\"driver\":\"raw\",\"node-name\":\"disk1\",\"file\":\"hold1\"}");
 	assert_null(value(argv, "-blockdev", 4));
 	const char *device = value(argv, "-device", 2);
 	assert_non_null(strstr(device, "virtio-blk-pci,drive=disk1,"));
-	assert_non_null(strstr(device, "werror=stop,rerror=stop,logical_block_size=512,physical_block_size=512,write-cache=on"));
+	assert_non_null(strstr(device,
+		"werror=stop,rerror=stop,logical_block_size=512,physical_block_size=512,write-cache=on"));
 	qemu_args_free(argv);
 }
 
@@ -140,7 +151,7 @@ static void sockets_and_serial_ports_are_descriptors(void **state)
 	assert_string_equal(value(argv, "-chardev", 0), "socket,id=qmp,fd=10,server=on,wait=off");
 	assert_string_equal(value(argv, "-chardev", 1), "socket,id=agent,fd=11,server=on,wait=off");
 	assert_string_equal(value(argv, "-chardev", 2),
-			    "socket,id=console,fd=12,server=on,wait=off,logfile=/dev/fdset/1,logappend=on");
+		"socket,id=console,fd=12,server=on,wait=off,logfile=/dev/fdset/1,logappend=on");
 	assert_string_equal(value(argv, "-chardev", 3), "file,id=serial1,path=/dev/fdset/8,append=on");
 	assert_string_equal(value(argv, "-add-fd", 1), "fd=14,set=8");
 	for (char **argument = argv; *argument; argument++)

@@ -13,7 +13,8 @@
 #include <unistd.h>
 #include "hypervisor/qmp.h"
 
-#define GREETING "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":22,\"minor\":2,\"major\":7}},\"capabilities\":[]}}\r\n"
+#define GREETING \
+	"{\"QMP\":{\"version\":{\"qemu\":{\"micro\":22,\"minor\":2,\"major\":7}},\"capabilities\":[]}}\r\n"
 #define TIMEOUT_MS 5000
 
 // The server: says the script's lines in turn, each after it has read one line (the first at once). "@" in a line becomes the id of the
@@ -31,7 +32,10 @@ static bool read_line(struct server *server, int fd, char *line, size_t size)
 	while (used + 1 < size) {
 		char control[CMSG_SPACE(sizeof(int))];
 		struct iovec iov = { line + used, 1 };
-		struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr message = { .msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control) };
 		if (recvmsg(fd, &message, 0) <= 0)
 			return false;
 		if (CMSG_FIRSTHDR(&message)) {
@@ -166,8 +170,13 @@ static void commands_events_and_descriptors(struct talk *talk)
 static void a_session_works(void **state)
 {
 	static const char *const script[] = {
-		GREETING, "{\"return\":{},\"id\":@}", "{\"event\":\"STOP\",\"timestamp\":{\"seconds\":1,\"microseconds\":5}}\n{\"return\":{\"status\":\"running\"},\"id\":@}",
-		"{\"error\":{\"class\":\"GenericError\",\"desc\":\"no way\"},\"id\":@}", "{\"return\":{},\"id\":@}", NULL,
+		GREETING,
+		"{\"return\":{},\"id\":@}",
+		"{\"event\":\"STOP\",\"timestamp\":{\"seconds\":1,\"microseconds\":5}}\n{\"return\":{"
+		"\"status\":\"running\"},\"id\":@}",
+		"{\"error\":{\"class\":\"GenericError\",\"desc\":\"no way\"},\"id\":@}",
+		"{\"return\":{},\"id\":@}",
+		NULL,
 	};
 	struct talk talk;
 	run(&talk, script, commands_events_and_descriptors);
@@ -186,8 +195,9 @@ static void batch_reports_the_first(struct talk *talk)
 
 static void a_batch_is_carried_out_whole(void **state)
 {
-	static const char *const script[] = { GREETING, "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":@}",
-		"{\"error\":{\"desc\":\"first\"},\"id\":@}", "{\"error\":{\"desc\":\"second\"},\"id\":@}", NULL };
+	static const char *const script[] = { GREETING, "{\"return\":{},\"id\":@}",
+		"{\"return\":{},\"id\":@}", "{\"error\":{\"desc\":\"first\"},\"id\":@}",
+		"{\"error\":{\"desc\":\"second\"},\"id\":@}", NULL };
 	struct talk talk;
 	run(&talk, script, batch_reports_the_first);
 }
@@ -239,10 +249,13 @@ static void broken(struct talk *talk)
 
 static void a_reply_to_nothing_ends_the_session(void **state)
 {
-	static const char *const wrong_id[] = { GREETING, "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":99}", NULL };
-	static const char *const twice[] = { GREETING, "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":1}", NULL };
+	static const char *const wrong_id[] = { GREETING, "{\"return\":{},\"id\":@}",
+		"{\"return\":{},\"id\":99}", NULL };
+	static const char *const twice[] = { GREETING, "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":1}",
+		NULL };
 	static const char *const again[] = { GREETING, "{\"return\":{},\"id\":@}", GREETING, NULL };
-	static const char *const text_id[] = { GREETING, "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":\"2\"}", NULL };
+	static const char *const text_id[] = { GREETING, "{\"return\":{},\"id\":@}",
+		"{\"return\":{},\"id\":\"2\"}", NULL };
 	static const char *const *const scripts[] = { wrong_id, twice, again, text_id };
 	for (size_t i = 0; i < 4; i++) {
 		struct talk talk;

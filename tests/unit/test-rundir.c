@@ -92,9 +92,15 @@ static void a_definition_is_kept(void **state)
 static void a_guest_is_kept(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct rundir_guest guest = { .vm = "db", .group = "web", .pid = 4711, .start_time = 99, .uid = 2000001,
-				      .phase = RUNDIR_PHASE_RUNNING, .cold_boot_ms = 12.5, .restart_count = 2,
-				      .restart_ms = { 100, 200.25 } };
+	struct rundir_guest guest = { .vm = "db",
+		.group = "web",
+		.pid = 4711,
+		.start_time = 99,
+		.uid = 2000001,
+		.phase = RUNDIR_PHASE_RUNNING,
+		.cold_boot_ms = 12.5,
+		.restart_count = 2,
+		.restart_ms = { 100, 200.25 } };
 	struct rundir_guest read, *list;
 	size_t count;
 	assert_ok(rundir_guest_set(&run, &guest, &err), err);
@@ -119,10 +125,11 @@ static void a_guest_is_kept(void **state)
 static void a_damaged_record_does_not_hide_the_others(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct rundir_guest guest = { .vm = "db", .group = "web", .phase = RUNDIR_PHASE_RUNNING }, *list, read;
+	struct rundir_guest guest = { .vm = "db", .group = "web", .phase = RUNDIR_PHASE_RUNNING }, *list,
+			    read;
 	size_t count;
 	assert_ok(rundir_guest_set(&run, &guest, &err), err);
-	strcpy(guest.vm, "www");
+	snprintf(guest.vm, sizeof(guest.vm), "www");
 	assert_ok(rundir_guest_set(&run, &guest, &err), err);
 	write_text("vms/www/guest.json", "{\"vm\":\"www\"}");
 	assert_fails(rundir_guest_get(&run, "www", &read, &err), err, ERROR_FAILED);

@@ -113,7 +113,8 @@ static void open_rooms(struct fixture *fixture)
 	fixture->hv.config.directory = strdup(fixture->volumes);
 	fixture->hv.groups = groups_new();
 	const struct storage_paths paths = { .state = fixture->root, .run = fixture->run };
-	fixture->hv.storage = storage_open_at(fixture->hv.loop, &fixture->hv.config, &paths, NULL, NULL, &err);
+	fixture->hv.storage =
+		storage_open_at(fixture->hv.loop, &fixture->hv.config, &paths, NULL, NULL, &err);
 	if (!fixture->hv.storage)
 		fail_msg("%s", err.message);
 }
@@ -171,12 +172,12 @@ static void run(void (*act)(struct fixture *fixture), void **state)
 	free(fixture);
 }
 
-#define WITH_QEMU(name)                                     \
-	static void act_##name(struct fixture *fixture);    \
-	static void name(void **state)                      \
-	{                                                   \
-		run(act_##name, state);                     \
-	}                                                   \
+#define WITH_QEMU(name)                                  \
+	static void act_##name(struct fixture *fixture); \
+	static void name(void **state)                   \
+	{                                                \
+		run(act_##name, state);                  \
+	}                                                \
 	static void act_##name(struct fixture *fixture)
 
 // ---- the states

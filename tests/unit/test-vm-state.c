@@ -85,7 +85,8 @@ static void every_pair_does_what_is_listed(void **state)
 			const struct pair *pair = find((Holdfast__VmState)from, (enum vm_event)event);
 			Holdfast__VmState next = (Holdfast__VmState)99;
 			struct error err = ERROR_INIT;
-			int result = vm_state_next((Holdfast__VmState)from, (enum vm_event)event, &next, &err);
+			int result =
+				vm_state_next((Holdfast__VmState)from, (enum vm_event)event, &next, &err);
 			if (!pair) {
 				assert_int_equal(result, -1);
 				assert_int_equal(err.code, ERROR_BUSY);
@@ -108,11 +109,13 @@ static void the_table_keeps_the_rules(void **state)
 		// While a move has it only the move gives it back.
 		if (from == S(MOVING_IN) || from == S(MOVING_OUT))
 			for (int event = 0; event < VM_EVENT_MOVED_RUNNING; event++)
-				if (!vm_state_next((Holdfast__VmState)from, (enum vm_event)event, &next, NULL))
+				if (!vm_state_next(
+					    (Holdfast__VmState)from, (enum vm_event)event, &next, NULL))
 					assert_int_equal(next, from);
 		// A second QEMU is never spawned beside one that may live.
 		if (!vm_state_next((Holdfast__VmState)from, VM_EVENT_SPAWN, &next, NULL))
-			assert_true(from == S(OFF) || from == S(SAVED) || from == S(FAILED) || from == S(MOVING_IN));
+			assert_true(from == S(OFF) || from == S(SAVED) || from == S(FAILED) ||
+				from == S(MOVING_IN));
 	}
 }
 
@@ -120,7 +123,8 @@ static void what_is_out_of_range_is_refused(void **state)
 {
 	struct error err = ERROR_INIT;
 	Holdfast__VmState next;
-	assert_fails(vm_state_next((Holdfast__VmState)VM_STATE_COUNT, VM_EVENT_STOP, &next, &err), err, ERROR_BUSY);
+	assert_fails(vm_state_next((Holdfast__VmState)VM_STATE_COUNT, VM_EVENT_STOP, &next, &err), err,
+		ERROR_BUSY);
 	assert_fails(vm_state_next((Holdfast__VmState)-1, VM_EVENT_STOP, &next, &err), err, ERROR_BUSY);
 	assert_fails(vm_state_next(S(OFF), VM_EVENT_COUNT, &next, &err), err, ERROR_BUSY);
 }

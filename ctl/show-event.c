@@ -99,10 +99,8 @@ void show_event_list(const struct printer *printer, const ProtobufCMessage *mess
 void show_move(const struct printer *printer, const ProtobufCMessage *message)
 {
 	const Holdfast__MoveResult *move = (const void *)message;
-	char size[VALUE_BYTES];
 
-	print_line(printer, "group %s moved from %s to %s (%s of memory)", move->group, move->from, move->to,
-		value_show_size(size, move->bytes));
+	print_line(printer, "group %s moved from %s to %s", move->group, move->from, move->to);
 	show_times(printer, move->duration_ms, move->pause_ms, move->steps, move->n_steps, 2);
 }
 

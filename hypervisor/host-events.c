@@ -147,7 +147,8 @@ void host_event(struct hypervisor *hv, const char *kind, const char *group, cons
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	log_info("event=%s group=%s vm=%s %s", kind, group ? group : "", vm ? vm : "", text);
+	log_info("event=%s group=%s vm=%s duration_ms=%.0f pause_ms=%.0f %s", kind, group ? group : "", vm ? vm : "", duration_ms,
+		 pause_ms, text);
 	Holdfast__Event *event = hv->events ? make(hv->events, kind, group, vm, text) : NULL;
 	if (!event)
 		return;

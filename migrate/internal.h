@@ -120,6 +120,7 @@ int qemu_move_send(
 	struct vm *vm, int stream, struct error *err) MUST_CHECK; // starts; does not wait for the end
 int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop,
 	struct error *err) MUST_CHECK; // until completed, on either side
+uint64_t qemu_move_bytes(struct vm *vm);	// waits: of memory, sent by the last migration; 0 if it is not known
 int qemu_move_cancel(struct vm *vm, struct error *err) MUST_CHECK;
 
 #endif

@@ -92,6 +92,18 @@ int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct
 	}
 }
 
+uint64_t qemu_move_bytes(struct vm *vm)
+{
+	json_t *answer = NULL;
+
+	if (qmp_command(vm_qmp(vm), "query-migrate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, NULL) < 0)
+		return 0;
+	json_int_t bytes =
+		json_integer_value(json_object_get(json_object_get(answer, "ram"), "transferred"));
+	json_decref(answer);
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 int qemu_move_cancel(struct vm *vm, struct error *err)
 {
 	double deadline = loop_now_ms() + MOVE_CALL_TIMEOUT_MS;

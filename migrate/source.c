@@ -359,6 +359,19 @@ static int let_take(struct move *move, struct error *err)
 	return result;
 }
 
+// What the streams carried, as far as the QEMUs still say it.
+static uint64_t memory_bytes(struct move *move)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < group_vm_count(move->group); i++) {
+		struct vm *vm = group_vm(move->group, i);
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_OUT && vm_qmp(vm))
+			sum += qemu_move_bytes(vm);
+	}
+	return sum;
+}
+
 static void report(struct move *move, double begin_ms, double pause_begin_ms)
 {
 	const Holdfast__Step *steps[MOVE_STEPS];
@@ -367,8 +380,8 @@ static void report(struct move *move, double begin_ms, double pause_begin_ms)
 	for (size_t i = 0; i < move->steps.count; i++)
 		steps[i] = &move->steps.step[i];
 	host_event(move->moves->hv, "move", move->group_name, NULL, now - begin_ms, now - pause_begin_ms,
-		steps, move->steps.count, "quick move from %s to %s", move->moves->hv->config.node,
-		move->peer);
+		steps, move->steps.count, "quick move from %s to %s, %.1f MiB of memory",
+		move->moves->hv->config.node, move->peer, (double)memory_bytes(move) / (1 << 20));
 }
 
 // With the group's mutex held and the move prepared.

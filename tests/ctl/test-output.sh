@@ -79,7 +79,7 @@ shows events <<'TEXT'
                         100 ms in all, the guests stood still for 50 ms
 TEXT
 shows group move web <<'TEXT'
-group web moved from a1 to b1 (48 MiB of memory)
+group web moved from a1 to b1
   3.21 s in all, the guests stood still for 812 ms
   quiesce 4.2 ms, drain 700 ms, run 55 ms
 TEXT

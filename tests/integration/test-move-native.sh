@@ -23,6 +23,6 @@ stop_group $from >/dev/null
 start_group $to >/dev/null	# restored from the saved state, on the other node
 goes_on 60
 [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of restored"
-grep -h 'host event\|event.*move' "$WORK"/*/log | tail -n 2 || true
+grep -h "quick move" "$WORK"/*/log | tail -n 3 || true
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
 note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/task.h"
 
-#define OPEN_TIMEOUT_MS 5000u
+#define OPEN_TIMEOUT_MS 15000u
 #define RETRY_MS 500u
 #define RETRY_LIMIT_MS 4000u
 #define REFRESH_MS 30000u // a lost notification is made good at the latest then

@@ -7,6 +7,8 @@
 #include "clusterd/forward.h"
 #include "common/log.h"
 
+#define END_AFTER_MS 500u
+
 static int take_up_pki(struct clusterd *cd, struct error *err)
 {
 	if (cd->tls)
@@ -42,12 +44,24 @@ int clusterd_enter_cluster(struct clusterd *cd, struct error *err)
 	return take_up_pki(cd, err);
 }
 
-// The connections find nothing any more and wait; the listening port stays until the next start, and takes no
-// certificate but of the old CA.
+static enum loop_verdict end_now(void *data)
+{
+	struct clusterd *cd = data;
+
+	loop_quit(cd->loop);
+	return LOOP_STOP;
+}
+
+// What listens with the old cluster's certificates cannot be taken back: clusterd ends, a moment after its answer is on the way, and systemd starts
+// it anew.
 void clusterd_leave_cluster(struct clusterd *cd)
 {
 	cd->in_cluster = false;
 	notice_raise(&cd->changed);
+	if (!cd->tls)
+		return;
+	log_info("ending, to be started again without a cluster");
+	loop_add_timer(cd->loop, END_AFTER_MS, end_now, cd);
 }
 
 bool clusterd_coordinates(const struct clusterd *cd)

@@ -116,8 +116,8 @@ static void adopt_task(void *data)
 	struct error err = ERROR_INIT;
 	char status[32];
 	if (vm_connect(vm, GREETING_MS, &err) || query_kvm(vm, &err) || vm_query_status(vm, status, &err)) {
-		// It lives, and whatever it does it is the guest: nobody else may be started in its place.
-		vm->state = HOLDFAST__VM_STATE__VM_RUNNING;
+		// If it lives, whatever it does it is the guest: nobody else may be started in its place.
+		vm->state = vm_has_process(vm) ? HOLDFAST__VM_STATE__VM_RUNNING : HOLDFAST__VM_STATE__VM_OFF;
 		vm_reason(vm, "its QEMU does not answer: %.150s", err.message);
 		log_error("vm=%s %s", vm->name, vm->reason);
 	} else {

@@ -40,6 +40,7 @@ static int boot_all(struct group *group, struct steps *steps, struct error *err)
 static void undo(struct group *group, uint64_t generation)
 {
 	struct error err = ERROR_INIT;
+	task_uncancel(task_self());
 	for (size_t i = 0; i < group->vm_count; i++)
 		if (vm_is_up(group->vms[i]) && vm_end(group->vms[i], END_MS, &err))
 			log_error("group=%s after a start that failed: %s", group->name, err.message);

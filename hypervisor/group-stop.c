@@ -95,6 +95,7 @@ static void forget_failures(struct group *group)
 			vm_event_now(vm, VM_EVENT_ENDED);
 		if (!vm_has_process(vm))
 			vm_forget_process(vm);
+		vm->guest.restart_count = 0;
 		vm->guest.phase[0] = '\0';
 		vm->reason[0] = '\0';
 	}

@@ -56,7 +56,7 @@ HANDLER(serve_group_stop)
 	unsigned timeout_ms = stop->timeout_ms ? stop->timeout_ms : 60000;
 	int64_t begin_us = loop_now_us();
 	struct error local = ERROR_INIT;
-	struct group *group = handler_lock_group(hv, stop->name, timeout_ms / 2, &local);
+	struct group *group = handler_lock_to_stop(hv, stop->name, timeout_ms, &local);
 	if (!group && local.code == ERROR_NOT_FOUND)
 		return reply_done(reply, err); // what is not here is stopped
 	if (!group)

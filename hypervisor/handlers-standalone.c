@@ -100,7 +100,8 @@ struct order {
 
 static int carry_out(const struct order *order, struct error *err)
 {
-	struct group *group = handler_lock_group(order->hv, order->name, LOCK_MS, err);
+	struct group *group = order->start ? handler_lock_group(order->hv, order->name, LOCK_MS, err)
+					   : handler_lock_to_stop(order->hv, order->name, LOCK_MS, err);
 	if (!group)
 		return -1;
 	int failed = order->start ? standalone_start(group, err) : standalone_stop(group, err);

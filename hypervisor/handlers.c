@@ -3,7 +3,11 @@
 #include "hypervisor/handlers.h"
 #include <stdlib.h>
 #include <string.h>
+#include "common/log.h"
 #include "proto/json.h"
+
+#define PATIENCE_MS 5000
+#define CANCEL_MS 2000
 
 int reply_done(Holdfast__Reply *reply, struct error *err)
 {
@@ -48,6 +52,39 @@ struct group *handler_lock_group(
 	else
 		error_set(err, ERROR_NOT_FOUND, "there is no group %.63s on node %s", name, hv->config.node);
 	return NULL;
+}
+
+// Lets go of the mutex whoever is at work on the group: its saves are cancelled, and then its task, which undoes what it has begun. A move is
+// never broken off: it has rules of its own for that.
+static void break_off(struct group *group, const char *name)
+{
+	struct error err = ERROR_INIT;
+	for (size_t i = 0; i < group->vm_count; i++)
+		if (group->vms[i]->state == HOLDFAST__VM_STATE__VM_MOVING_OUT ||
+			group->vms[i]->state == HOLDFAST__VM_STATE__VM_MOVING_IN)
+			return;
+	log_warning("group=%s is stopped: what is being done with it is broken off", name);
+	for (size_t i = 0; i < group->vm_count; i++)
+		if (group->vms[i]->state == HOLDFAST__VM_STATE__VM_SAVING &&
+			qmp_command(group->vms[i]->qmp, "migrate_cancel", NULL, CANCEL_MS, NULL, &err))
+			log_debug("group=%s %s", name, err.message);
+	if (group->mutex.owner)
+		task_cancel(group->mutex.owner);
+}
+
+struct group *handler_lock_to_stop(
+	struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)
+{
+	struct error local = ERROR_INIT;
+	unsigned patience_ms = timeout_ms / 4 < PATIENCE_MS ? timeout_ms / 4 : PATIENCE_MS;
+	struct group *group = handler_lock_group(hv, name, patience_ms, &local);
+	if (group)
+		return group;
+	if (local.code != ERROR_TIMEOUT)
+		error_copy(err, &local);
+	else if ((group = group_find(hv, name)))
+		break_off(group, name);
+	return local.code == ERROR_TIMEOUT ? handler_lock_group(hv, name, timeout_ms / 2, err) : NULL;
 }
 
 struct vm *handler_lock_vm(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err)

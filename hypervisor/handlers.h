@@ -22,6 +22,8 @@ int reply_group(Holdfast__Reply *reply, struct group *group, struct error *err) 
 // ERROR_NOT_FOUND with the name. The group's mutex is taken; task_unlock(group_mutex(group)) after.
 struct group *handler_lock_group(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 struct vm *handler_lock_vm(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+// The same for a stop, which must not wait for a save or a shutdown that somebody else has begun: those are broken off.
+struct group *handler_lock_to_stop(struct hypervisor *hv, const char *name, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 // Takes SPEC over and locks the group, whether it was there or not.
 struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupSpec *spec, unsigned timeout_ms,
 	struct error *err) MUST_CHECK;	// waits

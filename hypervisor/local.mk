@@ -13,7 +13,7 @@ libhypervisor_a_SOURCES = \
 
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
 libhypervisor_a_SOURCES += \
-	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c \
+	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
 	hypervisor/handlers-standalone.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \

@@ -18,6 +18,7 @@
 #include "hypervisor/accel.h"
 #include "hypervisor/adopt.h"
 #include "hypervisor/cgroup.h"
+#include "hypervisor/console-log.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/host-events.h"
 #include "migrate/migrate.h"
@@ -286,6 +287,7 @@ static int start(struct daemon *daemon, struct error *err)
 	if (listen_all(daemon, err))
 		return -1;
 	adopt_finish(hv);
+	console_log_keep_small(hv);
 	if (hv->standalone && standalone_load(hv, err))
 		return -1;
 	log_info("hypervisord %s is up: node %s, %s, guests run with %s; %s", PACKAGE_VERSION,

@@ -149,6 +149,7 @@ static int go_on(struct vm *vm, const char *directory, Holdfast__VmState before,
 	struct saved_state state = { directory, vm->name };
 	char path[4096];
 	struct error ignored = ERROR_INIT;
+	task_uncancel(task_self());
 	if (!saved_path(&state, "saved", path, sizeof(path), &ignored))
 		unlink(path);
 	if (!qmp_command(vm->qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, &ignored) &&

@@ -147,6 +147,10 @@ static void on_exit_seen(pid_t pid, void *data)
 	task_wake(&vm->gone);
 	task_wake(&vm->powered_off); // nobody needs to wait for that any more
 	// In all other states somebody is at work on it, or a move has it, and sees for himself.
+	if (vm->state == HOLDFAST__VM_STATE__VM_STOPPING) {
+		vm_event_now(vm, VM_EVENT_ENDED);
+		vm_forget_process(vm);
+	}
 	if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING || vm->state == HOLDFAST__VM_STATE__VM_PAUSED)
 		keeper_on_death(vm);
 }
@@ -267,6 +271,7 @@ int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err)
 {
 	if (vm->pidfd < 0)
 		return 0;
+	task_uncancel(task_self()); // whoever was cancelled and gets here is undoing
 	if (syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
 		return error_set_errno(
 			err, errno, "VM %s: cannot end process %d", vm->name, (int)vm->guest.pid);

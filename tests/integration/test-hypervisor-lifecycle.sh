@@ -53,6 +53,19 @@ hf group start g
 vm_is off || fail "a VM that was stopped came back with its group"
 hf vm start v
 
+# A group's stop does not wait for what somebody else has begun: here a graceful stop, which firmware never answers.
+hf vm stop v >"$dir/stop" 2>&1 &
+stopping() { vm_is stopping; }
+wait_until 10 "a graceful stop has begun" stopping
+begin=$(now_ms)
+hf group stop g
+[ $(($(now_ms) - begin)) -lt 15000 ] || fail "the group's stop took $(($(now_ms) - begin)) ms"
+vm_is saved || fail "the VM is $(vm state) after its group was stopped"
+wait
+[ -s "$dir/stop" ] || fail "the graceful stop said nothing"
+hf group start g
+vm_is running || fail "it was not restored: $(vm state)"
+
 # Another VM in the group that is online: off until it is started; deleted only when off.
 hf vm create w --group g --memory 16 --offline-action turn-off
 vm_is off w || fail "a new VM in an online group is not off"

@@ -17,6 +17,7 @@
 #define LOOK_MS 3000u
 #define SETTLED_MS 8000 // so long a group must stand as it is before somebody else's move counts as abandoned
 #define DONE_MS 3000 // and so long a move that is done, whose own clusterd would have ended it by then
+#define RECORD_MS 10000 // the after-resync-target handler would have cleared it by then
 #define PAUSE_US (10 * 1000000ll) // between two actions on one group
 
 struct memory { // of one group
@@ -38,6 +39,9 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 	bool settled = !group->pending && !group->active_on[1];
 	bool here = owner && !strcmp(owner, facts->own_node);
 
+	if (group->current && facts->coordinates && facts->in_sync && !group->move_to && !group->pending &&
+		facts->same_ms >= RECORD_MS)
+		return POLICY_CLEAR_RECORD;
 	if (group->move_to && !facts->own_move) {
 		if (facts->coordinates && !facts->target_online)
 			return POLICY_DROP_MOVE;
@@ -62,7 +66,8 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 
 static char *shape_of(const struct cib_group *group)
 {
-	return g_strdup_printf("%s|%s|%s|%d%d%d%d|%s", group->active_on[0] ? group->active_on[0] : "",
+	return g_strdup_printf("%s|%s|%s|%s|%d%d%d%d|%s", group->current ? group->current : "",
+		group->active_on[0] ? group->active_on[0] : "",
 		group->active_on[0] && group->active_on[1] ? group->active_on[1] : "",
 		group->move_to ? group->move_to : "", group->failed, group->blocked, group->pending,
 		group->wanted_started, group->failure ? group->failure : "");
@@ -79,15 +84,27 @@ static bool volumes_ready(const Holdfast__GroupStatus *status, const Holdfast__G
 	return true;
 }
 
-static bool replica_ready(struct clusterd *cd, const Holdfast__Group *group)
+static bool volumes_in_sync(const Holdfast__GroupStatus *status, const Holdfast__Group *group)
+{
+	if (!volumes_ready(status, group))
+		return false;
+	for (size_t i = 0; i < status->n_volumes; i++)
+		if (strcmp(status->volumes[i]->peer_disk, "UpToDate"))
+			return false;
+	return true;
+}
+
+typedef bool volumes_fn(const Holdfast__GroupStatus *status, const Holdfast__Group *group);
+
+// Whether some replica's node says so of all volumes, now.
+static bool replica_says(struct clusterd *cd, const Holdfast__Group *group, volumes_fn *says)
 {
 	if (group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
 		return false;
 	cleanup_free const char **nodes = replicas_nodes(group);
 	cleanup_view struct view *view = view_take_hosts(cd, nodes);
 	for (size_t i = 0; nodes[i]; i++)
-		if (volumes_ready(
-			    status_host_group(status_host_of(&view->input, nodes[i]), group->name), group))
+		if (says(status_host_group(status_host_of(&view->input, nodes[i]), group->name), group))
 			return true;
 	return false;
 }
@@ -115,7 +132,8 @@ static struct memory *remember(struct policy *policy, const struct cib_group *gr
 
 // ---- acting
 
-static int act(struct clusterd *cd, const char *name, enum policy_action action, struct error *err)
+// EPOCH is that of the snapshot on which it was decided.
+static int act(struct clusterd *cd, const char *name, uint64_t epoch, enum policy_action action, struct error *err)
 {
 	switch (action) {
 	case POLICY_NONE:
@@ -131,6 +149,9 @@ static int act(struct clusterd *cd, const char *name, enum policy_action action,
 			return 0;
 		log_info("group=%s: the failed move is forgotten, its guests run here", name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
+	case POLICY_CLEAR_RECORD:
+		log_info("group=%s: both replicas are in sync: the record of current data is cleared", name);
+		return cib_link_do(cd->cib, err, cib_clear_current(cib, name, epoch, err));
 	case POLICY_RETRY_START:
 		events_emit_text(cd->events, "group-retried", NULL, name,
 			"the replica that group %s waited for is there: Pacemaker tries again", name);
@@ -147,13 +168,15 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 	bool is_new;
 
 	struct memory *memory = remember(policy, group, &is_new);
-	if (!group->move_to && !group->blocked && !group->failed)
+	if (!group->move_to && !group->blocked && !group->failed && !group->current)
 		return;
 	bool start_failed =
 		group->failed && !group->active_on[0] && group->wanted_started && clusterd_coordinates(cd);
-	bool ready = start_failed && replica_ready(cd, group->spec->group); // waits
+	bool ready = start_failed && replica_says(cd, group->spec->group, volumes_ready); // waits
 	if (start_failed && is_new)
 		memory->replica_was_ready = ready;
+	bool in_sync = group->current && clusterd_coordinates(cd) &&
+		replica_says(cd, group->spec->group, volumes_in_sync); // waits
 	cleanup_view struct view *view = view_take(cd);
 	if (view->snapshot != snapshot)
 		return; // it has changed meanwhile: looked at again soon
@@ -162,6 +185,7 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 		.coordinates = clusterd_coordinates(cd),
 		.own_move = move_under_way(cd, name),
 		.target_online = group->move_to && status_node_online(&view->input, group->move_to),
+		.in_sync = in_sync,
 		.replica_ready = ready,
 		.replica_was_ready = memory->replica_was_ready,
 		.same_ms = (loop_now_us() - memory->same_since_us) / 1000,
@@ -170,7 +194,7 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 	if (action == POLICY_NONE || loop_now_us() - memory->acted_us < PAUSE_US)
 		return;
 	memory->acted_us = loop_now_us();
-	if (act(cd, name, action, &err) < 0)
+	if (act(cd, name, snapshot->cib->epoch, action, &err) < 0)
 		log_warning("group=%s: %s", name, err.message);
 }
 

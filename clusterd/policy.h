@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What clusterd does by itself, in the background: ends moves that a dead clusterd left half-way, and forgets failures
-// whose cause is gone, so that Pacemaker tries again. Each action is taken by one node only and not more often than
+// whose cause is gone, so that Pacemaker tries again, and records of current data that no resync will clear. Each action is taken by one node only and not more often than
 // every few seconds.
 #ifndef CLUSTERD_POLICY_H
 #define CLUSTERD_POLICY_H
@@ -19,12 +19,14 @@ enum policy_action {
 	POLICY_SETTLE_MOVE,	// it was abandoned: take the constraint away and, if the guests run here, forget the failure
 	POLICY_FORGET_MOVE,	// blocked by a failed migrate_to; if the guests run here, forget the failure
 	POLICY_RETRY_START,	// failed to start, and the replica that it lacked is there now
+	POLICY_CLEAR_RECORD,	// "only N has current data", but both replicas are in sync: there was nothing to resync
 };
 struct policy_facts {
 	const char *own_node;
 	bool coordinates;
 	bool own_move;			// runs in this clusterd
 	bool target_online;		// of the move's constraint
+	bool in_sync;			// both replicas are connected and up to date, asked after the record was seen
 	bool replica_ready;		// some possible owner has all volumes connected and up to date
 	bool replica_was_ready;		// when the present failure was first seen
 	int64_t same_ms;		// for so long nothing about the group has changed

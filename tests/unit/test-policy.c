@@ -115,6 +115,28 @@ static void a_start_is_tried_again_when_its_replica_has_come(void **state)
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
 }
 
+static void a_record_that_no_resync_clears_is_cleared(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { a1 }, .current = a1 };
+	struct policy_facts facts = calm();
+
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.in_sync = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_CLEAR_RECORD);
+	facts.same_ms = 1000; // a resync's handler may still come
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts = calm();
+	facts.in_sync = true;
+	facts.coordinates = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.coordinates = true;
+	group.pending = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	group.pending = false;
+	group.current = NULL;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +147,7 @@ int main(void)
 		cmocka_unit_test(a_lost_target_frees_the_group_at_once),
 		cmocka_unit_test(a_failed_move_is_forgotten_where_the_group_is),
 		cmocka_unit_test(a_start_is_tried_again_when_its_replica_has_come),
+		cmocka_unit_test(a_record_that_no_resync_clears_is_cleared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

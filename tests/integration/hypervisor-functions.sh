@@ -34,6 +34,7 @@ hv_kill() {
 hv_stop() {
     kill "$hv_pid"
     wait_until 10 "hypervisord has ended" hv_gone
+    ! grep -A 30 -E 'Sanitizer|runtime error' "$dir/log" || fail "the sanitizers found something"
 }
 
 # The QEMUs that were started here, by the arguments that no others have.

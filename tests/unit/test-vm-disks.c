@@ -26,7 +26,7 @@ struct fixture {
 // How many descriptors QEMU has of volume INDEX.
 static int open_count(const struct vm *vm, int index)
 {
-	char path[64], link[512], name[16];
+	char path[64], link[512], name[24];
 	int found = 0;
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)vm_pid(vm));
 	snprintf(name, sizeof(name), "/%d.raw", index);
@@ -123,6 +123,7 @@ static void close_rooms(struct fixture *fixture)
 {
 	struct error err = ERROR_INIT;
 	const char *const argv[] = { "rm", "-rf", fixture->root, NULL };
+	task_end_all(fixture->hv.loop, 1000);
 	groups_free(fixture->hv.groups);
 	storage_close(fixture->hv.storage);
 	config_done(&fixture->hv.config);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include "common/cleanup.h"
@@ -18,9 +19,11 @@ struct control {
 	struct lab *lab;
 	int fd;
 	struct loop_source *listener;
+	LIST_HEAD(, control_client) clients;
 };
 
 struct control_client {
+	LIST_ENTRY(control_client) link;
 	struct lab *lab;
 	int fd; // -1: hung up
 	struct loop_source *reader;
@@ -32,8 +35,10 @@ struct control_client {
 
 static void client_free_if_done(struct control_client *client)
 {
-	if (client->fd < 0 && client->held == 0)
-		free(client);
+	if (client->fd >= 0 || client->held > 0)
+		return;
+	LIST_REMOVE(client, link);
+	free(client);
 }
 
 // The reader is gone or being stopped by its caller.
@@ -154,6 +159,7 @@ static enum loop_verdict client_connected(int listen_fd, short events, void *dat
 	client->lab = control->lab;
 	client->fd = fd;
 	client->reader = loop_add_fd(control->lab->loop, fd, POLLIN, client_readable, client);
+	LIST_INSERT_HEAD(&control->clients, client, link);
 	return LOOP_CONTINUE;
 }
 
@@ -181,8 +187,18 @@ struct control *control_new(struct lab *lab, struct error *err)
 
 void control_free(struct control *control)
 {
+	struct control_client *client;
+
 	if (!control)
 		return;
+	// The loop is not run any more: nobody gives the answers that are still to come.
+	while ((client = LIST_FIRST(&control->clients))) {
+		client->held = 0;
+		if (client->fd >= 0)
+			client_hang_up(client);
+		else
+			client_free_if_done(client);
+	}
 	loop_source_remove(control->listener);
 	if (control->fd >= 0)
 		close(control->fd);

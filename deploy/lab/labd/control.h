@@ -23,7 +23,7 @@ struct control;
 struct control_client;
 
 struct control *control_new(struct lab *lab, struct error *err) MUST_CHECK;
-void control_free(struct control *control);
+void control_free(struct control *control);	// while the channels are still there
 
 // ---- for verbs.c
 

@@ -39,6 +39,26 @@ group_is online || fail "the group is not well again"
 pid=$(vm pid)
 printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' | socat -t 2 - "UNIX-CONNECT:$dir/run/vms/v/agent.sock" >/dev/null
 wait_until 10 "a QEMU that ended without a shutdown of the guest is restarted" other_pid "$pid"
+
+# What the agent does when hypervisord hangs: it writes that the group is wanted stopped and ends the guests. Nobody starts them again.
+generation=$(cut -d' ' -f2 "$dir/run/groups/g/wanted")
+printf 'stopped %s\n' $((generation + 1)) >"$dir/run/groups/g/wanted"
+kill -9 "$(vm pid)"
+wait_until 10 "the guest is gone" vm_is off
+read -rt 2 <> <(:) || true
+vm_is off || fail "a guest was started that is wanted stopped"
+[ -z "$(qemus)" ] || fail "a QEMU runs that is wanted stopped"
+hv_kill
+hv_start
+vm_is off || fail "a guest that is wanted stopped was started by a new hypervisord"
+[ -z "$(qemus)" ] || fail "a QEMU runs that is wanted stopped"
+
+# An order that is older than the last one is refused: it was overtaken.
+hf group start g
+vm_is running || fail "not started"
+refused 4 'older than the last' "$BUILD/tests/tools/rpc-call" "$dir/run/hypervisord.sock" 10000 \
+    '{"host_group_stop": {"name": "g", "generation": 1, "timeout_ms": 5000}}'
+vm_is running || fail "an old order stopped the guest"
 hf group stop g
 hf group delete g --force
 hv_stop

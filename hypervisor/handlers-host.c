@@ -179,6 +179,53 @@ static void add_groups(struct hypervisor *hv, Holdfast__HostStatus *status)
 	}
 }
 
+// The one of this name among those from FIRST on.
+static Holdfast__GroupStatus *find_status(Holdfast__HostStatus *status, size_t first, const char *name)
+{
+	for (size_t i = first; i < status->n_groups; i++)
+		if (!strcmp(status->groups[i]->name, name))
+			return status->groups[i];
+	return NULL;
+}
+
+static Holdfast__GroupStatus *add_status(Holdfast__HostStatus *status, const char *name)
+{
+	Holdfast__GroupStatus **groups = realloc(status->groups, (status->n_groups + 1) * sizeof(*groups));
+	Holdfast__GroupStatus *one = groups ? malloc(sizeof(*one)) : NULL;
+	if (groups)
+		status->groups = groups;
+	if (!one)
+		return NULL;
+	holdfast__group_status__init(one);
+	one->name = strdup(name);
+	return groups[status->n_groups++] = one;
+}
+
+// Since a boot a group may have its replica here without ever having been started here: its volumes are told of all the same.
+static void add_replicas(struct hypervisor *hv, Holdfast__HostStatus *status)
+{
+	Holdfast__VolumeStatus **volumes = NULL;
+	struct error err = ERROR_INIT;
+	size_t count = 0, known = status->n_groups;
+	if (storage_status(hv->storage, NULL, &volumes, &count, &err))
+		log_warning("replicas: %s", err.message);
+	for (size_t i = 0; i < count; i++) {
+		const char *name = volumes[i]->group;
+		Holdfast__GroupStatus *group = find_status(status, known, name);
+		if (!group && !group_find(hv, name))
+			group = add_status(status, name);
+		Holdfast__VolumeStatus **more =
+			group ? realloc(group->volumes, (group->n_volumes + 1) * sizeof(*more)) : NULL;
+		if (!more) {
+			holdfast__volume_status__free_unpacked(volumes[i], NULL);
+			continue;
+		}
+		group->volumes = more;
+		group->volumes[group->n_volumes++] = volumes[i];
+	}
+	free(volumes);
+}
+
 HANDLER(serve_host_status)
 {
 	struct hypervisor *hv = data;
@@ -203,6 +250,7 @@ HANDLER(serve_host_status)
 	status->pool_size_bytes = pool_size;
 	status->pool_free_bytes = pool_free;
 	add_groups(hv, status);
+	add_replicas(hv, status);
 	return 0;
 }
 

@@ -128,8 +128,10 @@ static void render_options(FILE *out, const Holdfast__Group *group)
 		"disconnect;\n");
 	if (group->secret[0])
 		fprintf(out, "\t\tcram-hmac-alg sha256;\n\t\tshared-secret \"%s\";\n", group->secret);
+	// A group without its second copy is in danger: a resync may take its share of the link (KiB/s) even while guests write.
 	fprintf(out,
-		"\t}\n\tdisk {\n\t\ton-io-error detach;\n\t\tfencing resource-and-stonith;\n\t}\n"
+		"\t}\n\tdisk {\n\t\ton-io-error detach;\n\t\tfencing resource-and-stonith;\n"
+		"\t\tc-fill-target 1M;\n\t\tc-max-rate 400M;\n\t\tc-min-rate 20M;\n\t}\n"
 		"\thandlers {\n\t\tfence-peer \"" DRBD_HANDLERS "/drbd-fence-peer\";\n"
 		"\t\tbefore-resync-target \"" DRBD_HANDLERS "/drbd-before-resync-target\";\n"
 		"\t\tafter-resync-target \"" DRBD_HANDLERS "/drbd-after-resync-target\";\n\t}\n");

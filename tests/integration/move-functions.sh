@@ -24,7 +24,7 @@ cleanup() {
         for record in "$WORK/$node"/run/vms/*/guest.json; do
             [ -e "$record" ] || continue
             pid=$(jq -r .pid "$record")
-            grep -qs "$WORK" "/proc/$pid/cmdline" && kill -9 "$pid"
+            [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != qemu-system-x86 ] || kill -9 "$pid"
         done
     done
     rm -rf "$WORK"

@@ -41,3 +41,11 @@ tests_fuzz_fuzz_qmp_LDADD = libhypervisor.a $(COMMON_LIBS)
 tests_fuzz_fuzz_save_header_SOURCES = tests/fuzz/fuzz-save-header.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)
+
+EXTRA_DIST += tests/functions.sh \
+	tests/integration/hypervisor-functions.sh \
+	tests/integration/test-hypervisor-killed.sh \
+	tests/integration/test-hypervisor-lifecycle.sh \
+	tests/integration/test-hypervisor-restart.sh \
+	tests/integration/test-hypervisor-save.sh \
+	tests/integration/test-hypervisor-wrong-input.sh

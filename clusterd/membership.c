@@ -361,7 +361,7 @@ void membership_free(struct membership *m)
 
 void membership_reconnect(struct membership *m)
 {
-	if (m->state.connected)
+	if (m->state.connected || m->has_quorum)
 		return;
 	loop_source_remove(m->retry);
 	m->retry = NULL;

@@ -233,12 +233,16 @@ int setup_await_cluster(struct clusterd *cd, struct rpc_call *call, unsigned tim
 		if (missing != told)
 			rpc_call_progress(call, 70, "%s", missing);
 		told = missing;
+		// Not at their own leisurely pace: somebody waits.
+		membership_reconnect(cd->membership);
+		if (membership_state(cd->membership)->connected && !cib_link_connected(cd->cib))
+			cib_link_start(cd->cib);
 		if (left_ms <= 0)
 			return error_set(err, ERROR_TIMEOUT,
 				"the cluster did not come up in %u s: %s; see corosync's and Pacemaker's "
 				"logs",
 				timeout_ms / 1000, missing);
-		if (notice_wait(&cd->changed, left_ms < 2000 ? (unsigned)left_ms : 2000, "the cluster", err) <
+		if (notice_wait(&cd->changed, left_ms < 500 ? (unsigned)left_ms : 500, "the cluster", err) <
 				0 &&
 			err->code != ERROR_TIMEOUT)
 			return -1;

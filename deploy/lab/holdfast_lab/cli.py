@@ -4,11 +4,12 @@ command's own, 255 if the node was not there for it."""
 import argparse
 import json
 import signal
+import subprocess
 import sys
 
 from . import execute, logs, up
 from .control import Control
-from .errors import USAGE, LabError
+from .errors import FAILED, USAGE, LabError
 from .paths import Paths
 
 
@@ -148,5 +149,10 @@ def main(words):
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.status
+    except BrokenPipeError:
+        return 141
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return 130

@@ -19,7 +19,8 @@ class Paths:
                 raise LabError(f"'{path}': a lab's path must not contain spaces, quotes, commas or colons", USAGE)
         # Unix sockets have room for 107 bytes of path: they are not under LAB_DIR.
         tag = hashlib.sha256(f"{os.getuid()}:{os.path.realpath(self.lab)}".encode()).hexdigest()[:10]
-        self.runtime = os.path.join(os.environ.get("XDG_RUNTIME_DIR") or "/tmp", f"holdfast-lab-{tag}")
+        session = os.environ.get("XDG_RUNTIME_DIR", "")
+        self.runtime = os.path.join(session if os.access(session, os.W_OK) else "/tmp", f"holdfast-lab-{tag}")
         self.control = os.path.join(self.runtime, "control")
         self.config = os.path.join(self.lab, "lab.json")
         self.key = os.path.join(self.lab, "bmc.key")

@@ -48,7 +48,6 @@ def check_tools(paths):
 def make_runtime(paths):
     """In a directory that others write to: it must be new, or ours alone."""
     remove_runtime(paths)
-    os.makedirs(os.path.dirname(paths.runtime), exist_ok=True)
     os.mkdir(paths.runtime, 0o700)
     os.mkdir(os.path.join(paths.runtime, "umid"), 0o700)
 
@@ -146,6 +145,8 @@ def up(paths, args):
     progress = Progress()
     nodes = layout.make(args.sites, args.nodes, args.witness, args.mem)
     check_tools(paths)
+    if not args.bare and not os.path.isdir(paths.stage):
+        raise LabError(f"nothing is installed in {paths.stage}: `make install DESTDIR={paths.stage}`, or use --bare")
     if is_up(paths):
         raise LabError(f"a lab is up already in {paths.lab}: `lab down` first, or set LAB_DIR")
     if os.path.exists(paths.config):

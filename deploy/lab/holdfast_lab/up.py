@@ -21,8 +21,9 @@ LABD_START_S, LABD_END_S = 10, 30
 
 
 class Progress:
+    """Lines with the time since `lab up` began, also from the programs that it runs."""
     def __init__(self):
-        self.begin = time.monotonic()
+        self.begin = float(os.environ.setdefault("HOLDFAST_LAB_BEGIN", str(time.monotonic())))
 
     def say(self, text):
         print(f"[{time.monotonic() - self.begin:5.1f} s] {text}", file=sys.stderr, flush=True)

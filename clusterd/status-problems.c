@@ -94,7 +94,10 @@ static void replica_problem(const struct status_input *in, const char *group, co
 			node);
 		return;
 	}
-	for (size_t i = 0; i < status->n_volumes; i++) {
+	// Its hypervisord knows best, and since when.
+	for (size_t i = 0; i < status->n_problems; i++)
+		add(list, "group %s: %s", group, status->problems[i]);
+	for (size_t i = 0; i < status->n_volumes && status->n_problems == 0; i++) {
 		const Holdfast__VolumeStatus *volume = status->volumes[i];
 
 		if (volume->suspended) {

@@ -149,7 +149,16 @@ const char *status_owner(const struct cib_group *group)
 	return first;
 }
 
-static Holdfast__GroupState group_state(const struct cib_group *group)
+// Pacemaker counts a group as active from the moment when its start was ordered.
+static bool still_starting(const struct status_input *in, const struct cib_group *group)
+{
+	const Holdfast__GroupStatus *there =
+		status_host_group(status_host_of(in, group->active_on[0]), group->spec->group->name);
+
+	return group->pending && there && there->state == HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
+}
+
+static Holdfast__GroupState group_state(const struct status_input *in, const struct cib_group *group)
 {
 	bool active = group->active_on[0] != NULL;
 
@@ -158,7 +167,8 @@ static Holdfast__GroupState group_state(const struct cib_group *group)
 	if (active &&
 		(group->active_on[1] || (group->move_to && strcmp(group->move_to, group->active_on[0]))))
 		return HOLDFAST__GROUP_STATE__GROUP_MOVING;
-	return active ? HOLDFAST__GROUP_STATE__GROUP_ONLINE : HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
+	return active && !still_starting(in, group) ? HOLDFAST__GROUP_STATE__GROUP_ONLINE
+						    : HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
 }
 
 static Holdfast__VolumeStatus *copy_volume(const Holdfast__VolumeStatus *volume, const char *node)
@@ -202,7 +212,7 @@ Holdfast__GroupStatus *status_group(const struct status_input *in, const struct 
 
 	holdfast__group_status__init(out);
 	out->name = g_strdup(definition->name);
-	out->state = group_state(group);
+	out->state = group_state(in, group);
 	out->owner = g_strdup(owner ? owner : "");
 	out->storage = definition->storage;
 	out->current = g_strdup(group->current ? group->current : "");
@@ -292,7 +302,7 @@ Holdfast__VmStatus *status_vm(
 								     : HOLDFAST__VM_STATE__VM_OFF;
 	if (!owner)
 		out->reason = g_strdup_printf("group %s is %s", vm->group,
-			group_state(group) == HOLDFAST__GROUP_STATE__GROUP_FAILED ? "failed" : "offline");
+			group_state(in, group) == HOLDFAST__GROUP_STATE__GROUP_FAILED ? "failed" : "offline");
 	else if (host && !host->status && host->reason)
 		out->reason = g_strdup_printf("not known: %s", host->reason);
 	vm_disks(group->spec, vm, out);

@@ -119,6 +119,15 @@ static void show_problem(
 	fputc('\n', printer->out);
 }
 
+// clusterd's own list names the nodes' and groups' problems too.
+static bool is_listed(const Holdfast__ClusterStatus *status, const char *problem)
+{
+	for (size_t i = 0; i < status->n_problems; i++)
+		if (!strcmp(status->problems[i], problem))
+			return true;
+	return false;
+}
+
 static void show_problems(const struct printer *printer, const Holdfast__ClusterStatus *status)
 {
 	size_t count = 0;
@@ -127,11 +136,13 @@ static void show_problems(const struct printer *printer, const Holdfast__Cluster
 		show_problem(printer, &count, NULL, NULL, status->problems[i]);
 	for (size_t i = 0; i < status->n_nodes; i++)
 		for (size_t k = 0; k < status->nodes[i]->n_problems; k++)
-			show_problem(printer, &count, "node ", status->nodes[i]->name,
+			if (!is_listed(status, status->nodes[i]->problems[k]))
+				show_problem(printer, &count, "node ", status->nodes[i]->name,
 				status->nodes[i]->problems[k]);
 	for (size_t i = 0; i < status->n_groups; i++)
 		for (size_t k = 0; k < status->groups[i]->n_problems; k++)
-			show_problem(printer, &count, "group ", status->groups[i]->name,
+			if (!is_listed(status, status->groups[i]->problems[k]))
+				show_problem(printer, &count, "group ", status->groups[i]->name,
 				status->groups[i]->problems[k]);
 	if (count == 0)
 		fputs("\nno problems\n", printer->out);

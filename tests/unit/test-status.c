@@ -234,6 +234,19 @@ static void states_of_a_group(void **state)
 	expect_problem(w, "group web: migrate_to on a1 failed: the target is gone", "cleaned up");
 }
 
+static void a_start_under_way_is_not_online(void **state)
+{
+	struct world *w = *state;
+
+	w->group.pending = true;
+	w->host_status[0]->groups[0]->state = HOLDFAST__GROUP_STATE__GROUP_ONLINE;
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
+	w->host_status[0]->groups[0]->state = HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_OFFLINE, "a1");
+	w->group.pending = false;
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
+}
+
 static void a_lost_node_that_is_not_fenced(void **state)
 {
 	struct world *w = *state;
@@ -291,6 +304,12 @@ static void replicas_in_trouble(void **state)
 	free(volume->connection);
 	volume->connection = strdup("StandAlone");
 	expect_problem(w, "StandAlone, not connected", "b1");
+	Holdfast__GroupStatus *replica = w->host_status[1]->groups[0];
+	replica->problems = calloc(1, sizeof(char *));
+	replica->problems[replica->n_problems++] = strdup("the replica on b1 waits for a1 since noon");
+	expect_problem(w, "group web: the replica on b1 waits for a1 since noon", NULL);
+	free(replica->problems[0]);
+	replica->n_problems = 0;
 	volume->suspended = true;
 	expect_problem(w, "db.disk0 on b1 is frozen", NULL);
 	for (size_t i = 0; i < w->host_status[1]->n_groups; i++)
@@ -351,6 +370,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_vm_is_as_its_owner_knows_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_vm_of_an_offline_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_of_a_group, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_start_under_way_is_not_online, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_node_that_is_not_fenced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fenced_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_group_that_waits_for_current_data, set_up, tear_down),

@@ -68,8 +68,8 @@ void cib_xml_add_group(xmlNode *configuration, const Holdfast__GroupSpec *spec, 
 void cib_xml_add_primitive(xmlNode *configuration, const char *group);
 void cib_xml_set_target_role(xmlNode *configuration, const char *group, bool started);
 void cib_xml_add_owner(xmlNode *configuration, const char *group, const char *node, const char *score);
-// "GROUP only on NODE": PREFIX is CIB_CURRENT or CIB_MOVE.
-void cib_xml_add_only(xmlNode *configuration, const char *prefix, const char *group, const char *node);
+void cib_xml_add_current(xmlNode *configuration, const char *group, const char *node);	// GROUP only on NODE
+void cib_xml_add_move(xmlNode *configuration, const char *group, const char *node);	// GROUP to NODE, if it may run there
 void cib_xml_add_fence(xmlNode *configuration, const Holdfast__FenceDevice *device);
 
 // ---- cib-read.c: definitions out of XML
@@ -78,7 +78,7 @@ void cib_xml_add_fence(xmlNode *configuration, const Holdfast__FenceDevice *devi
 const char *cib_xml_value(const xmlNode *set, const char *name);
 int cib_xml_read_group(const xmlNode *set, uint64_t epoch, Holdfast__GroupSpec **spec, struct error *err) MUST_CHECK;
 uint64_t cib_xml_base(const xmlNode *set, const char *group);
-// The node that a constraint made by cib_xml_add_only names, or NULL; ROOT is anything above it.
+// The node that a constraint made by cib_xml_add_current or cib_xml_add_move names, or NULL; ROOT is anything above it.
 const char *cib_xml_only(const xmlNode *constraint);
 const char *cib_xml_id(const xmlNode *xml);				// never NULL
 xmlNode *cib_xml_first(const xmlNode *parent, const char *name);	// first child element of this name; NULL: any

@@ -172,10 +172,10 @@ static int fill_current(struct cib *cib, uint64_t epoch, xmlNode *fragment, void
 	if (moving < 0)
 		return -1;
 	// also when it is there already: the call then shows that the cluster takes changes from this node
-	cib_xml_add_only(fragment, CIB_CURRENT, wish->group, wish->node);
+	cib_xml_add_current(fragment, wish->group, wish->node);
 	const char *to = moving ? cib_xml_only(move) : NULL;
-	if (to && strcmp(to, wish->node)) // both constraints together would leave no node at all
-		cib_xml_add_only(fragment, CIB_MOVE, wish->group, wish->node);
+	if (to && strcmp(to, wish->node)) // it cannot go there any more
+		cib_xml_add_move(fragment, wish->group, wish->node);
 	return 0;
 }
 
@@ -233,7 +233,7 @@ static int fill_move(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *d
 		return error_set(err, ERROR_UNSAFE,
 			"only %s has current data of group %s: wait until its other replica is in sync",
 			only ? only : "another node", wish->group);
-	cib_xml_add_only(fragment, CIB_MOVE, wish->group, wish->node);
+	cib_xml_add_move(fragment, wish->group, wish->node);
 	return 0;
 }
 

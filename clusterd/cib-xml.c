@@ -80,7 +80,7 @@ static void set_message(xmlNode *configuration, const char *set, const char *pre
 
 static const char *const primitive_meta[][2] = {
 	{ "allow-migrate", "true" },
-	{ "resource-stickiness", "INFINITY" }, // a move is an order, never the scheduler's idea
+	{ "resource-stickiness", "100000" }, // more than any preferred owner: a move is an order, never the scheduler's idea
 	{ "migration-threshold",
 		"1" }, // restarts in place were hypervisord's: what comes here goes to another node
 	{ "failure-timeout", "6h" },
@@ -188,7 +188,9 @@ void cib_xml_add_group(xmlNode *configuration, const Holdfast__GroupSpec *spec, 
 	}
 }
 
-void cib_xml_add_only(xmlNode *configuration, const char *prefix, const char *group, const char *node)
+// A rule of SCORE where the node's name is (OPERATION "eq") or is not ("ne") NODE.
+static void add_rule(xmlNode *configuration, const char *prefix, const char *group, const char *node,
+	const char *score, const char *operation)
 {
 	char id[ID_BYTES], part[ID_BYTES + 16];
 
@@ -198,12 +200,24 @@ void cib_xml_add_only(xmlNode *configuration, const char *prefix, const char *gr
 	crm_xml_add(location, XML_LOC_ATTR_SOURCE, group);
 	snprintf(part, sizeof(part), "%s.rule", id);
 	xmlNode *rule = element(location, XML_TAG_RULE, part);
-	crm_xml_add(rule, XML_RULE_ATTR_SCORE, "-INFINITY");
+	crm_xml_add(rule, XML_RULE_ATTR_SCORE, score);
 	snprintf(part, sizeof(part), "%s.node", id);
 	xmlNode *expression = element(rule, XML_TAG_EXPRESSION, part);
 	crm_xml_add(expression, XML_EXPR_ATTR_ATTRIBUTE, "#uname");
-	crm_xml_add(expression, XML_EXPR_ATTR_OPERATION, "ne");
+	crm_xml_add(expression, XML_EXPR_ATTR_OPERATION, operation);
 	crm_xml_add(expression, XML_EXPR_ATTR_VALUE, node);
+}
+
+void cib_xml_add_current(xmlNode *configuration, const char *group, const char *node)
+{
+	add_rule(configuration, CIB_CURRENT, group, node, "-INFINITY", "ne");
+}
+
+// A wish and no ban: stronger than the stickiness, but a group whose target may not have it (a failure counted there, standby) stays where it runs,
+// where a ban of all other nodes would stop it.
+void cib_xml_add_move(xmlNode *configuration, const char *group, const char *node)
+{
+	add_rule(configuration, CIB_MOVE, group, node, "500000", "eq");
 }
 
 // ---- fencing

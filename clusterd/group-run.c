@@ -176,10 +176,10 @@ Holdfast__OldData *group_old_data(
 	old->node = g_strdup(here);
 	old->last_seen = g_strdup(seen);
 	old->text = g_strdup_printf("node %s would start group %s from its own copy; everything that %s "
-				    "wrote after the two were last connected%s%s is "
-				    "lost for good, and %s's copy is overwritten when it comes back%s",
-		here, definition->name, missing, *seen ? " (it was last seen " : "", *seen ? seen : "",
-		missing, *seen ? ")" : "");
+				    "wrote after the two were last connected%s%s%s is "
+				    "lost for good, and %s's copy is overwritten when it comes back",
+		here, definition->name, missing, *seen ? " (it was last seen " : "", seen,
+		*seen ? ")" : "", missing);
 	return old;
 }
 

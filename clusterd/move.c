@@ -308,6 +308,10 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 		cancel_prepared(mover);
 		return error_prefix(err, "group %s was not moved", mover->group);
 	}
+	// A failure counted on the target would keep Pacemaker from acting: an administrator's move is a new try.
+	if (group->failure &&
+		cib_link_do(cd->cib, &settling, cib_cleanup(cib, mover->group, mover->target, &settling)) < 0)
+		log_warning("group=%s: its failures on %s stay: %s", mover->group, mover->target, settling.message);
 	if (cib_link_do(cd->cib, err, cib_set_move(cib, mover->group, mover->target, err)) < 0) {
 		cancel_prepared(mover);
 		return error_prefix(err, "group %s was not moved", mover->group);

@@ -22,6 +22,7 @@
 
 struct memory { // of one group
 	char *shape; // what was seen last, as text
+	char *failure; // the last one, and whether its replica was ready then
 	int64_t same_since_us, acted_us;
 	bool replica_was_ready;
 };
@@ -56,8 +57,9 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 		return POLICY_NONE;
 	if (group->blocked && here && group->failure && g_str_has_prefix(group->failure, "migrate_to"))
 		return facts->same_ms >= DONE_MS ? POLICY_FORGET_MOVE : POLICY_NONE;
-	if (group->failed && !owner && group->wanted_started && facts->coordinates && facts->replica_ready &&
-		!facts->replica_was_ready)
+	// Also when it runs elsewhere: a failure that stays counted would keep it from being taken over there.
+	if (group->failure && !group->blocked && group->wanted_started && facts->coordinates &&
+		facts->replica_ready && !facts->replica_was_ready)
 		return POLICY_RETRY_START;
 	return POLICY_NONE;
 }
@@ -109,7 +111,7 @@ static bool replica_says(struct clusterd *cd, const Holdfast__Group *group, volu
 	return false;
 }
 
-static struct memory *remember(struct policy *policy, const struct cib_group *group, bool *is_new)
+static struct memory *remember(struct policy *policy, const struct cib_group *group)
 {
 	const char *name = group->spec->group->name;
 	struct memory *memory = g_hash_table_lookup(policy->memories, name);
@@ -119,8 +121,7 @@ static struct memory *remember(struct policy *policy, const struct cib_group *gr
 		memory = g_new0(struct memory, 1);
 		g_hash_table_insert(policy->memories, g_strdup(name), memory);
 	}
-	*is_new = !memory->shape || strcmp(memory->shape, shape) != 0;
-	if (*is_new) {
+	if (!memory->shape || strcmp(memory->shape, shape) != 0) {
 		memory->same_since_us = loop_now_us();
 		g_free(memory->shape);
 		memory->shape = shape;
@@ -154,7 +155,7 @@ static int act(struct clusterd *cd, const char *name, uint64_t epoch, enum polic
 		return cib_link_do(cd->cib, err, cib_clear_current(cib, name, epoch, err));
 	case POLICY_RETRY_START:
 		events_emit_text(cd->events, "group-retried", NULL, name,
-			"the replica that group %s waited for is there: Pacemaker tries again", name);
+			"the replicas of group %s are in sync: the start that failed without them is forgotten", name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
 	}
 	return 0;
@@ -165,16 +166,17 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 	struct clusterd *cd = policy->cd;
 	const char *name = group->spec->group->name;
 	struct error err = ERROR_INIT;
-	bool is_new;
 
-	struct memory *memory = remember(policy, group, &is_new);
-	if (!group->move_to && !group->blocked && !group->failed && !group->current)
+	struct memory *memory = remember(policy, group);
+	if (!group->move_to && !group->blocked && !group->failure && !group->current)
 		return;
-	bool start_failed =
-		group->failed && !group->active_on[0] && group->wanted_started && clusterd_coordinates(cd);
-	bool ready = start_failed && replica_says(cd, group->spec->group, volumes_ready); // waits
-	if (start_failed && is_new)
+	bool start_failed = group->failure && group->wanted_started && clusterd_coordinates(cd);
+	bool ready = start_failed && replica_says(cd, group->spec->group, volumes_in_sync); // waits
+	if (start_failed && g_strcmp0(memory->failure, group->failure) != 0) {
+		g_free(memory->failure);
+		memory->failure = g_strdup(group->failure);
 		memory->replica_was_ready = ready;
+	}
 	bool in_sync = group->current && clusterd_coordinates(cd) &&
 		replica_says(cd, group->spec->group, volumes_in_sync); // waits
 	cleanup_view struct view *view = view_take(cd);
@@ -231,6 +233,7 @@ static void memory_free(gpointer data)
 	struct memory *memory = data;
 
 	g_free(memory->shape);
+	g_free(memory->failure);
 	g_free(memory);
 }
 

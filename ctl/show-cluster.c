@@ -104,48 +104,15 @@ static void add_ownerless(struct table *table, const Holdfast__ClusterStatus *st
 	}
 }
 
-static void show_problem(
-	const struct printer *printer, size_t *count, const char *kind, const char *name, const char *problem)
-{
-	if ((*count)++ == 0)
-		fputs("\nproblems:\n", printer->out);
-	fputs("  - ", printer->out);
-	if (kind) {
-		fputs(kind, printer->out);
-		print_colour(printer, COLOUR_BAD, name);
-		fputs(": ", printer->out);
-	}
-	print_text(printer, problem);
-	fputc('\n', printer->out);
-}
-
-// clusterd's own list names the nodes' and groups' problems too.
-static bool is_listed(const Holdfast__ClusterStatus *status, const char *problem)
-{
-	for (size_t i = 0; i < status->n_problems; i++)
-		if (!strcmp(status->problems[i], problem))
-			return true;
-	return false;
-}
-
+// The cluster's problems name those of its nodes and groups too.
 static void show_problems(const struct printer *printer, const Holdfast__ClusterStatus *status)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < status->n_problems; i++)
-		show_problem(printer, &count, NULL, NULL, status->problems[i]);
-	for (size_t i = 0; i < status->n_nodes; i++)
-		for (size_t k = 0; k < status->nodes[i]->n_problems; k++)
-			if (!is_listed(status, status->nodes[i]->problems[k]))
-				show_problem(printer, &count, "node ", status->nodes[i]->name,
-				status->nodes[i]->problems[k]);
-	for (size_t i = 0; i < status->n_groups; i++)
-		for (size_t k = 0; k < status->groups[i]->n_problems; k++)
-			if (!is_listed(status, status->groups[i]->problems[k]))
-				show_problem(printer, &count, "group ", status->groups[i]->name,
-				status->groups[i]->problems[k]);
-	if (count == 0)
-		fputs("\nno problems\n", printer->out);
+	fputs(status->n_problems ? "\nproblems:\n" : "\nno problems\n", printer->out);
+	for (size_t i = 0; i < status->n_problems; i++) {
+		fputs("  - ", printer->out);
+		print_text(printer, status->problems[i]);
+		fputc('\n', printer->out);
+	}
 }
 
 void show_cluster_status(const struct printer *printer, const ProtobufCMessage *message)

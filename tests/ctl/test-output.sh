@@ -47,8 +47,6 @@ b        0 of 1   site: nodes online
 
 problems:
   - site b is lost
-  - node b1: is lost since 05:00
-  - group web: its replica on b1 is not connected
 TEXT
 shows group list <<'TEXT'
 GROUP  STATE    OWNER  PREFERRED  STORAGE  PROBLEMS  VMS

@@ -131,6 +131,20 @@ static void move_is_a_migration_and_needs_no_score(void **state)
 	assert_active_on(*state, "b1");
 }
 
+// A failure is counted on a1, so that it may not have the group: a move there is not acted on, and stops nothing.
+static void move_to_where_it_may_not_run_leaves_it_where_it_is(void **state)
+{
+	start_sales(*state);
+	free(fixture_simulate(*state, EXECUTE("--op-inject", "sales_monitor_10000@a1=7"), 1));
+	assert_active_on(*state, "b1");
+	set_move(*state, "a1");
+	cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 1);
+	assert_planned(output, "stop", false);
+	assert_planned(output, "Stop ", false);
+	assert_planned(output, "Migrate", false);
+	assert_active_on(*state, "b1");
+}
+
 static void failed_move_leaves_the_guest_alone(void **state)
 {
 	start_sales(*state);
@@ -206,6 +220,7 @@ static const struct CMUnitTest tests[] = {
 	CIB_TEST(starts_on_the_preferred_owner),
 	CIB_TEST(not_even_probed_on_others),
 	CIB_TEST(move_is_a_migration_and_needs_no_score),
+	CIB_TEST(move_to_where_it_may_not_run_leaves_it_where_it_is),
 	CIB_TEST(failed_move_leaves_the_guest_alone),
 	CIB_TEST(lost_owner_is_fenced_first),
 	CIB_TEST(record_keeps_it_from_the_other_node),

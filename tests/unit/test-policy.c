@@ -105,6 +105,9 @@ static void a_start_is_tried_again_when_its_replica_has_come(void **state)
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
 	facts.replica_ready = true;
 	assert_int_equal(policy_decide(&group, &facts), POLICY_RETRY_START);
+	group.active_on[0] = (char *)"b1"; // a failure counted on the node whose replica has come would keep it from taking over
+	assert_int_equal(policy_decide(&group, &facts), POLICY_RETRY_START);
+	group.active_on[0] = NULL;
 	facts.replica_was_ready = true; // so that was not what it lacked
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
 	facts.replica_was_ready = false;

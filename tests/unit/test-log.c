@@ -86,6 +86,7 @@ static void say_all(void)
 	log_debug("a detail");
 	qb_log_from_external_source("f", "cib_client.c", "library chat", LOG_INFO, 1, 0);
 	qb_log_from_external_source("f", "cib_client.c", "library warning", LOG_WARNING, 1, 0);
+	qb_log_from_external_source("f", "unpack.c", "library refrain", LOG_WARNING, 1, 0);
 }
 
 static void file_has_all_but_details(void **state)
@@ -100,6 +101,7 @@ static void file_has_all_but_details(void **state)
 	assert_null(strstr(text, "a detail"));
 	assert_null(strstr(text, "library chat"));
 	assert_non_null(strstr(text, "library warning"));
+	assert_null(strstr(text, "library refrain"));
 	free(text);
 }
 

@@ -17,6 +17,7 @@
 #define LOOK_MS 3000u
 #define SETTLED_MS 8000 // so long a group must stand as it is before somebody else's move counts as abandoned
 #define DONE_MS 3000 // and so long a move that is done, whose own clusterd would have ended it by then
+#define NOBODY_MS 20000 // and so long a blocked group that no node speaks up for
 #define RECORD_MS 10000 // the after-resync-target handler would have cleared it by then
 #define PAUSE_US (10 * 1000000ll) // between two actions on one group
 
@@ -33,6 +34,14 @@ struct policy {
 };
 
 // ---- deciding
+
+static bool active_here(const struct cib_group *group, const char *node)
+{
+	for (size_t i = 0; group->active_on[i]; i++)
+		if (!strcmp(group->active_on[i], node))
+			return true;
+	return false;
+}
 
 enum policy_action policy_decide(const struct cib_group *group, const struct policy_facts *facts)
 {
@@ -53,10 +62,16 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 			return POLICY_SETTLE_MOVE;
 		return POLICY_NONE;
 	}
+	// Pacemaker may hold it for active on both nodes then. The one that has the guests says so; if neither does, Pacemaker is made to look again.
+	if (!group->move_to && group->blocked && !group->pending && group->failure &&
+		g_str_has_prefix(group->failure, "migrate_to")) {
+		if (facts->coordinates && facts->same_ms >= NOBODY_MS)
+			return POLICY_FORGET_BLOCK;
+		return active_here(group, facts->own_node) && facts->same_ms >= DONE_MS ? POLICY_FORGET_MOVE
+											: POLICY_NONE;
+	}
 	if (group->move_to || !settled)
 		return POLICY_NONE;
-	if (group->blocked && here && group->failure && g_str_has_prefix(group->failure, "migrate_to"))
-		return facts->same_ms >= DONE_MS ? POLICY_FORGET_MOVE : POLICY_NONE;
 	// Also when it runs elsewhere: a failure that stays counted would keep it from being taken over there.
 	if (group->failure && !group->blocked && group->wanted_started && facts->coordinates &&
 		facts->replica_ready && !facts->replica_was_ready)
@@ -149,6 +164,9 @@ static int act(struct clusterd *cd, const char *name, uint64_t epoch, enum polic
 		if (!move_guest_runs_here(cd, name))
 			return 0;
 		log_info("group=%s: the failed move is forgotten, its guests run here", name);
+		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
+	case POLICY_FORGET_BLOCK:
+		log_info("group=%s: the failed move is forgotten, Pacemaker looks again where its guests are", name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
 	case POLICY_CLEAR_RECORD:
 		log_info("group=%s: both replicas are in sync: the record of current data is cleared", name);

@@ -18,6 +18,7 @@ enum policy_action {
 	POLICY_DROP_MOVE,	// the move is over, or its target is lost: take the constraint away
 	POLICY_SETTLE_MOVE,	// it was abandoned: take the constraint away and, if the guests run here, forget the failure
 	POLICY_FORGET_MOVE,	// blocked by a failed migrate_to; if the guests run here, forget the failure
+	POLICY_FORGET_BLOCK,	// blocked by it for long, and no node has said that the guests run there: let Pacemaker look again
 	POLICY_RETRY_START,	// failed to start, and the replica that it lacked is there now
 	POLICY_CLEAR_RECORD,	// "only N has current data", but both replicas are in sync: there was nothing to resync
 };

@@ -16,8 +16,8 @@ for victim in target-daemon source-daemon target-guest target-daemon source-daem
     hf a1 group move web --to "$to" --quick >"$BUILD/move-fails.out" 2>&1 &
     move=$!
     case $victim in
-    source-daemon) on "$from" sh -c 'i=0; while [ ! -e /var/lib/holdfast/moves/web.source.json ] && [ $i -lt 3000 ]; do i=$((i + 1)); done; kill -9 $(pidof hypervisord)' || true ;;
-    target-daemon) on "$to" sh -c 'i=0; while [ ! -e /var/lib/holdfast/moves/web.target.json ] && [ $i -lt 3000 ]; do i=$((i + 1)); done; kill -9 $(pidof hypervisord)' || true ;;
+    source-daemon) on "$from" sh -c 'i=0; while [ ! -e /var/lib/holdfast/moves/web.source.json ] && [ $i -lt 300000 ]; do i=$((i + 1)); done; kill -9 $(pidof hypervisord)' || true ;;
+    target-daemon) on "$to" sh -c 'i=0; while [ ! -e /var/lib/holdfast/moves/web.target.json ] && [ $i -lt 300000 ]; do i=$((i + 1)); done; kill -9 $(pidof hypervisord)' || true ;;
     target-guest) on "$to" sh -c 'i=0; while [ -z "$(pidof qemu-system-x86_64)" ] && [ $i -lt 300 ]; do i=$((i + 1)); done; kill -9 $(pidof qemu-system-x86_64)' || true ;;
     esac
     status=0

@@ -10,7 +10,7 @@ static char a1[] = "a1", b1[] = "b1", migrate_failed[] = "migrate_to on a1 faile
 static struct policy_facts calm(void)
 {
 	return (struct policy_facts){
-		.own_node = "a1", .coordinates = true, .target_online = true, .same_ms = 60000
+		.own_node = "a1", .coordinates = true, .target_online = true, .same_ms = 15000
 	};
 }
 
@@ -92,6 +92,15 @@ static void a_failed_move_is_forgotten_where_the_group_is(void **state)
 	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);
 	facts.own_node = b1;
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	group.active_on[1] = b1; // Pacemaker does not know on which of the two: each looks for itself
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);
+	facts.own_node = a1;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);
+	group.active_on[1] = NULL;
+	facts.same_ms = 60000; // nobody has the guests
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_BLOCK);
+	facts.coordinates = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_MOVE);
 	facts = calm();
 	group.failure = start_failed; // something else has blocked it
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);

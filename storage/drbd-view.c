@@ -124,35 +124,35 @@ static bool passing(const char *disk)
 bool drbd_view_change(const struct drbd_view *before, const struct drbd_view *now, const char *node,
 	const char *peer, char *text, size_t size)
 {
-	struct summary old = summarize(before), new = summarize(now);
+	struct summary was = summarize(before), is = summarize(now);
 
 	text[0] = '\0';
 	if (!before->looked || before->count != now->count)
 		return false; // what was before is not known, or another set of volumes
-	if (!new.up && old.up)
+	if (!is.up && was.up)
 		snprintf(text, size, "the replica on %s was taken down", node);
-	else if (!new.up)
+	else if (!is.up)
 		return false;
-	else if (new.alone && !old.alone)
+	else if (is.alone && !was.alone)
 		snprintf(text, size,
 			"the replicas on %s and %s refuse each other: split brain, or another secret", node,
 			peer);
-	else if (new.suspended && !old.suspended)
+	else if (is.suspended && !was.suspended)
 		snprintf(text, size, "writes on %s wait until it is sure that %s is gone", node, peer);
-	else if (!new.suspended && old.suspended)
+	else if (!is.suspended && was.suspended)
 		snprintf(text, size, "writes on %s go on", node);
-	else if (old.connected && !new.connected)
-		snprintf(text, size, "the replica on %s lost its peer %s; it is %s", node, peer, new.disk);
-	else if (new.sync != old.sync &&new.sync == DRBD_SYNC_TARGET)
+	else if (was.connected && !is.connected)
+		snprintf(text, size, "the replica on %s lost its peer %s; it is %s", node, peer, is.disk);
+	else if (is.sync != was.sync && is.sync == DRBD_SYNC_TARGET)
 		snprintf(text, size, "the replica on %s is being brought up to date from %s", node, peer);
-	else if (new.sync == DRBD_SYNC_NONE && old.sync == DRBD_SYNC_TARGET &&new.connected)
-		snprintf(text, size, "the replica on %s has caught up with %s and is %s", node, peer,
-			new.disk);
-	else if (new.connected && !old.connected &&new.sync == DRBD_SYNC_NONE)
-		snprintf(text, size, "the replica on %s is connected to %s and %s", node, peer, new.disk);
-	else if (strcmp(new.disk, old.disk) != 0 && old.up && !passing(old.disk) && !passing(new.disk) &&
-		new.sync == DRBD_SYNC_NONE)
-		snprintf(text, size, "the replica on %s is %s now, was %s", node, new.disk, old.disk);
+	else if (is.sync == DRBD_SYNC_NONE && was.sync == DRBD_SYNC_TARGET && is.connected)
+		snprintf(
+			text, size, "the replica on %s has caught up with %s and is %s", node, peer, is.disk);
+	else if (is.connected && !was.connected)
+		snprintf(text, size, "the replica on %s is connected to %s and %s", node, peer, is.disk);
+	else if (strcmp(is.disk, was.disk) != 0 && was.up && !passing(was.disk) && !passing(is.disk) &&
+		is.sync == DRBD_SYNC_NONE)
+		snprintf(text, size, "the replica on %s is %s now, was %s", node, is.disk, was.disk);
 	return text[0] != '\0';
 }
 

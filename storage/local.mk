@@ -34,3 +34,6 @@ tests_fuzz_fuzz_drbd_proc_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
 tests_fuzz_fuzz_lvm_report_SOURCES = tests/fuzz/fuzz-lvm-report.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_lvm_report_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_lvm_report_LDADD = $(STORAGE_LIBS) $(COMMON_LIBS)
+
+EXTRA_DIST += tests/fuzz/corpus/drbd-proc tests/fuzz/corpus/lvm-report tests/integration/storage-lab.sh \
+	tests/integration/test-storage-replicated.sh tests/integration/test-storage-old-data.sh tests/integration/test-storage-crash.sh

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What clusterd does by itself, in the background: ends moves that a dead clusterd left half-way, and forgets failures
-// whose cause is gone, so that Pacemaker tries again, and records of current data that no resync will clear. Each action is taken by one node only and not more often than
-// every few seconds.
+// What clusterd does by itself, in the background: ends moves that a dead clusterd left half-way, forgets failures whose
+// cause is gone, so that Pacemaker tries again, and clears records of current data that no resync will clear. Each action
+// is taken by one node only and not more often than every few seconds.
 #ifndef CLUSTERD_POLICY_H
 #define CLUSTERD_POLICY_H
 

@@ -82,8 +82,8 @@ static void replica_problem(const struct status_input *in, const char *group, co
 
 	if (!status_node_online(in, node)) {
 		add(list,
-			"group %s: its replica on %s is missing: the node is offline%s; writes go to one "
-			"node only until it is back",
+			"group %s: its replica on %s is missing: the node is offline%s; until it is back "
+			"there is one copy of the data",
 			group, node, since);
 		return;
 	}

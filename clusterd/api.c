@@ -167,12 +167,12 @@ struct rpc_server *api_server_new(struct clusterd *cd)
 	for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
 		for (const struct api_verb *verb = tables[i]; verb->body; verb++)
 			count++;
-	struct rpc_handler *handlers = g_new0(struct rpc_handler, count + 1); // as long as the server
+	cd->handlers = g_new0(struct rpc_handler, count + 1);
 	count = 0;
 	for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
 		for (const struct api_verb *verb = tables[i]; verb->body; verb++)
-			handlers[count++] = (struct rpc_handler){
+			cd->handlers[count++] = (struct rpc_handler){
 				.body = verb->body, .callers = verb->callers, .serve = serve
 			};
-	return rpc_server_new(cd->loop, handlers, cd);
+	return rpc_server_new(cd->loop, cd->handlers, cd);
 }

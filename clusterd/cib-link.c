@@ -152,6 +152,16 @@ struct cib_link *cib_link_new(struct loop *loop, struct notice *changed, cib_lin
 	return link;
 }
 
+void cib_link_free(struct cib_link *link)
+{
+	if (!link)
+		return;
+	if (link->cib)
+		cib_close(link->cib);
+	snapshot_release(link->latest);
+	g_free(link);
+}
+
 void cib_link_start(struct cib_link *link)
 {
 	struct error err = ERROR_INIT;

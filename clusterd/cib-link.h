@@ -20,6 +20,7 @@ typedef void cib_link_cb(const struct cib_snapshot *cib, void *data);
 // CHANGED is raised after each new snapshot and when the connection comes or goes. SEEN is called for each new
 // snapshot, and must not wait.
 struct cib_link *cib_link_new(struct loop *loop, struct notice *changed, cib_link_cb *seen, void *data);
+void cib_link_free(struct cib_link *link);	// after its task has ended
 void cib_link_start(struct cib_link *link);	// also: connect at once. Before, there is no cluster to connect to
 bool cib_link_connected(const struct cib_link *link);
 const char *cib_link_reason(const struct cib_link *link);	// why it is not connected

@@ -28,6 +28,7 @@ struct clusterd {
 	bool in_cluster;		// holdfast.conf names this node's address
 
 	struct rpc_server *server;
+	struct rpc_handler *handlers;	// the server's, as long as it lives
 	struct tls_context *tls;	// NULL: no PKI yet
 	struct membership *membership;
 	struct events *events;

@@ -23,11 +23,27 @@ struct peers {
 	GHashTable *by_name;
 };
 
+static void peer_free(gpointer data)
+{
+	struct peer *peer = data;
+
+	shared_client_release(peer->shared);
+	g_free(peer);
+}
+
+void peers_free(struct peers *peers)
+{
+	if (!peers)
+		return;
+	g_hash_table_unref(peers->by_name);
+	g_free(peers);
+}
+
 struct peers *peers_new(void)
 {
 	struct peers *peers = g_new0(struct peers, 1);
 
-	peers->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+	peers->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, peer_free);
 	return peers;
 }
 

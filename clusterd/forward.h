@@ -8,6 +8,7 @@
 #include "common/rpc.h"
 
 struct peers *peers_new(void);
+void peers_free(struct peers *peers);
 
 // To NODE's clusterd, which must be another node's. REPLY may be NULL. ERROR_UNREACHABLE says which node does not answer.
 int peer_call(struct clusterd *cd, const char *node, Holdfast__Request *request, unsigned timeout_ms, rpc_partial_cb *partial, void *data,

@@ -91,6 +91,13 @@ struct host_link *host_link_new(
 	return NULL;
 }
 
+void host_link_free(struct host_link *link)
+{
+	if (link)
+		shared_client_release(link->shared);
+	g_free(link);
+}
+
 bool host_link_connected(const struct host_link *link)
 {
 	return link->shared != NULL;

@@ -12,6 +12,7 @@ typedef void host_event_cb(const Holdfast__Event *event, void *data);
 
 // CHANGED is raised when the connection comes or goes.
 struct host_link *host_link_new(struct loop *loop, struct notice *changed, host_event_cb *event, void *data, struct error *err) MUST_CHECK;
+void host_link_free(struct host_link *link);	// after its task has ended
 bool host_link_connected(const struct host_link *link);
 // As rpc_client_call; ERROR_UNREACHABLE if hypervisord is not there. REPLY may be NULL.
 int host_link_call(struct host_link *link, Holdfast__Request *request, unsigned timeout_ms, rpc_partial_cb *partial, void *data,

@@ -127,10 +127,17 @@ static int run(struct clusterd *cd)
 	loop_run(cd->loop);
 	rpc_server_free(cd->server);
 	task_end_all(cd->loop, END_TIMEOUT_MS);
+	policy_free(cd->policy);
+	host_link_free(cd->host);
+	cib_link_free(cd->cib);
+	watch_free(cd->watch);
+	peers_free(cd->peers);
 	membership_free(cd->membership);
 	events_free(cd->events);
 	tls_context_free(cd->tls);
 	config_done(&cd->config);
+	g_hash_table_unref(cd->moving);
+	g_free(cd->handlers);
 	loop_free(cd->loop);
 	return 0;
 }

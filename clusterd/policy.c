@@ -149,7 +149,8 @@ static struct memory *remember(struct policy *policy, const struct cib_group *gr
 // ---- acting
 
 // EPOCH is that of the snapshot on which it was decided.
-static int act(struct clusterd *cd, const char *name, uint64_t epoch, enum policy_action action, struct error *err)
+static int act(
+	struct clusterd *cd, const char *name, uint64_t epoch, enum policy_action action, struct error *err)
 {
 	switch (action) {
 	case POLICY_NONE:
@@ -166,14 +167,17 @@ static int act(struct clusterd *cd, const char *name, uint64_t epoch, enum polic
 		log_info("group=%s: the failed move is forgotten, its guests run here", name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
 	case POLICY_FORGET_BLOCK:
-		log_info("group=%s: the failed move is forgotten, Pacemaker looks again where its guests are", name);
+		log_info("group=%s: the failed move is forgotten, Pacemaker looks again where its guests are",
+			name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
 	case POLICY_CLEAR_RECORD:
 		log_info("group=%s: both replicas are in sync: the record of current data is cleared", name);
 		return cib_link_do(cd->cib, err, cib_clear_current(cib, name, epoch, err));
 	case POLICY_RETRY_START:
 		events_emit_text(cd->events, "group-retried", NULL, name,
-			"the replicas of group %s are in sync: the start that failed without them is forgotten", name);
+			"the replicas of group %s are in sync: the start that failed without them is "
+			"forgotten",
+			name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
 	}
 	return 0;
@@ -255,6 +259,14 @@ static void memory_free(gpointer data)
 	g_free(memory);
 }
 
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	g_hash_table_unref(policy->memories);
+	g_free(policy);
+}
+
 struct policy *policy_new(struct clusterd *cd, struct error *err)
 {
 	struct policy *policy = g_new0(struct policy, 1);
@@ -263,7 +275,6 @@ struct policy *policy_new(struct clusterd *cd, struct error *err)
 	policy->memories = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, memory_free);
 	if (task_start(cd->loop, "policy", policy_task, policy, err))
 		return policy;
-	g_hash_table_unref(policy->memories);
-	g_free(policy);
+	policy_free(policy);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include "clusterd/clusterd.h"
 
 struct policy *policy_new(struct clusterd *cd, struct error *err) MUST_CHECK;
+void policy_free(struct policy *policy);	// after its task has ended
 
 // ---- the decision alone: pure, for tests
 

@@ -272,3 +272,12 @@ struct watch *watch_new(struct clusterd *cd)
 	events_listen(cd->events, on_event, watch);
 	return watch;
 }
+
+void watch_free(struct watch *watch)
+{
+	if (!watch)
+		return;
+	g_hash_table_unref(watch->unclean);
+	g_hash_table_unref(watch->owners);
+	g_free(watch);
+}

@@ -9,6 +9,7 @@
 #include "clusterd/clusterd.h"
 
 struct watch *watch_new(struct clusterd *cd);
+void watch_free(struct watch *watch);
 void watch_membership(struct watch *watch, enum membership_change change, const struct member *member);
 void watch_snapshot(struct watch *watch, const struct cib_snapshot *cib);
 

@@ -63,7 +63,7 @@ static size_t expected_guests(const struct agent *agent)
 // A guest that a move has released to its target, or is still receiving, does not run here.
 static bool runs_here(const struct rundir_guest *guest)
 {
-	return strcmp(guest->phase, "leaving") && strcmp(guest->phase, "incoming") &&
+	return strcmp(guest->phase, RUNDIR_PHASE_LEAVING) && strcmp(guest->phase, RUNDIR_PHASE_INCOMING) &&
 		rundir_guest_alive(guest, NULL);
 }
 
@@ -72,20 +72,21 @@ enum agent_health agent_local_health(struct agent *agent, struct error *err)
 	cleanup_guests struct guests guests = { 0 };
 	enum wanted wanted;
 	uint64_t generation;
-	size_t running = 0, moving = 0;
+	size_t running = 0, moving = 0, shut_down = 0;
 
 	if (rundir_wanted_get(&agent->run, agent->group, &wanted, &generation, err) < 0 ||
 		read_guests(agent, &guests, err) < 0)
 		return AGENT_UNKNOWN;
 	for (size_t i = 0; i < guests.count; i++) {
 		running += runs_here(&guests.list[i]);
-		moving +=
-			!strcmp(guests.list[i].phase, "leaving") || !strcmp(guests.list[i].phase, "incoming");
+		moving += !strcmp(guests.list[i].phase, RUNDIR_PHASE_LEAVING) ||
+			!strcmp(guests.list[i].phase, RUNDIR_PHASE_INCOMING);
+		shut_down += !strcmp(guests.list[i].phase, RUNDIR_PHASE_SHUT_DOWN);
 	}
 	if (running) // what runs must be known to run, whatever is wanted: Pacemaker stops it then
 		return AGENT_RUNNING;
-	// wanted here with no guest that should run: the administrator stopped them all, the group is healthy
-	return wanted == WANTED_STARTED && !moving && !expected_guests(agent) ? AGENT_RUNNING : AGENT_STOPPED;
+	// wanted here with no guest that should run: the administrator stopped them all, or they shut themselves down, and the group is healthy
+	return wanted == WANTED_STARTED && !moving && expected_guests(agent) <= shut_down ? AGENT_RUNNING : AGENT_STOPPED;
 }
 
 // ---- stop

@@ -367,6 +367,10 @@ static void group_whose_vms_are_all_off_is_healthy(void **state)
 	assert_int_equal(run_agent(scene, "monitor"), OCF_NOT_RUNNING);
 	want(scene, WANTED_STARTED, (const char *const[]){ "db", NULL });
 	assert_int_equal(run_agent(scene, "monitor"), OCF_NOT_RUNNING);
+	struct rundir_guest off = { .vm = "db", .group = "sales", .phase = RUNDIR_PHASE_SHUT_DOWN };
+	struct error err = ERROR_INIT;
+	assert_ok(rundir_guest_set(&scene->run, &off, &err), err); // the guest shut itself down
+	assert_int_equal(run_agent(scene, "monitor"), OCF_SUCCESS);
 }
 
 static void stop_ends_the_groups_guests_only(void **state)

@@ -19,21 +19,18 @@
 #define ARGUMENTS_MAX 24
 #define ZERO_STEP_BYTES (64ull << 20)
 
-#define WITHOUT_UDEV                                                     \
-	"activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} " \
-	"devices{obtain_device_list_from_udev=0}"
+// Of what is on /dev/drbd* lvm must not even read the start: it would hold open what has to be demoted.
+#define NOT_DRBD "devices{filter=[\"r|^/dev/drbd|\"]}"
+#define WITHOUT_UDEV NOT_DRBD " activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} devices{obtain_device_list_from_udev=0}"
 
 // PROGRAM, what every call has, then ARGUMENTS (ends with NULL).
 static int lvm_run(
 	const char *program, const char *const arguments[], struct spawn_output *output, struct error *err)
 {
-	const char *argv[ARGUMENTS_MAX] = { program };
-	size_t count = 1;
+	const char *argv[ARGUMENTS_MAX] = { program, "--config",
+		access("/run/udev/control", F_OK) < 0 ? WITHOUT_UDEV : NOT_DRBD };
+	size_t count = 3;
 
-	if (access("/run/udev/control", F_OK) < 0) {
-		argv[count++] = "--config";
-		argv[count++] = WITHOUT_UDEV;
-	}
 	for (size_t i = 0; arguments[i]; i++) {
 		if (count + 1 >= ARGUMENTS_MAX)
 			return error_set(err, ERROR_USAGE, "%s: too many arguments", program);

@@ -117,6 +117,7 @@ static void changes_become_events(void **state)
 {
 	expect_event(GOOD, GOOD, "");
 	expect_event(GOOD, LOST, "the replica on a1 lost its peer b1; it is UpToDate");
+	expect_event(LOST, LOST, "");
 	expect_event(BOOTED, GOOD, "the replica on a1 is connected to b1 and UpToDate");
 	expect_event(LOST, TARGET, "the replica on a1 is being brought up to date from b1");
 	expect_event(TARGET, TARGET, "");

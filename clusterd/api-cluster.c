@@ -62,7 +62,7 @@ static int write_and_start(struct clusterd *cd, struct rpc_call *call, const Hol
 	};
 	rpc_call_progress(call, 5, "making the cluster's certificates and files");
 	if (make_pki(init->name, self->node, err) < 0 || setup_write(cd, self, &files, err) < 0 ||
-		setup_start_services(call, init->witness[0] != '\0', err) < 0 ||
+		setup_start_services(cd, call, init->witness[0] != '\0', err) < 0 ||
 		clusterd_enter_cluster(cd, err) < 0 ||
 		setup_await_cluster(cd, call, COME_UP_TIMEOUT_MS, err) < 0)
 		return -1;

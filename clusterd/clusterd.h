@@ -42,6 +42,7 @@ struct clusterd {
 	struct notice changed;		// the CIB, the membership or a connection changed
 	struct task_mutex definitions;	// one change of groups, VMs or nodes at a time; the coordinator's counts
 	struct task_mutex setup;	// cluster init, join
+	unsigned setup_undo;		// setup.c: what would have to be put back
 	struct {
 		int64_t window_us;
 		unsigned count;

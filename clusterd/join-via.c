@@ -79,7 +79,7 @@ static int become_member(struct clusterd *cd, struct rpc_call *call, const struc
 
 	if (write_pki(grant, err) < 0 || setup_write(cd, node, &files, err) < 0)
 		return -1;
-	if (setup_start_services(call, strstr(grant->corosync_conf, "\tdevice {") != NULL, err) < 0)
+	if (setup_start_services(cd, call, strstr(grant->corosync_conf, "\tdevice {") != NULL, err) < 0)
 		return -1;
 	if (clusterd_enter_cluster(cd, err) < 0)
 		return -1;

@@ -26,7 +26,13 @@
 
 #define CIB_DIRECTORY "/var/lib/pacemaker/cib"
 #define CIB_FILE CIB_DIRECTORY "/cib.xml"
+#define ASIDE ".before-holdfast"
 #define SERVICE_TIMEOUT_MS 120000u
+
+enum { UNDO_FILES = 1, UNDO_CIB = 2 };
+
+static const char *const cib_files[] = { CIB_FILE, CIB_FILE ".sig", CIB_DIRECTORY "/cib.last" };
+static const char *const other_files[] = { SETUP_COROSYNC_CONF, SETUP_COROSYNC_KEY, SETUP_PACEMAKER_KEY };
 
 static const char seed[] =
 	"<cib crm_feature_set=\"3.0.14\" validate-with=\"pacemaker-3.0\" epoch=\"0\" num_updates=\"0\" "
@@ -87,19 +93,38 @@ static void give_to(const char *path, const char *user, const char *group, mode_
 		log_warning("%s: its owner could not be set: %s", path, strerror(errno));
 }
 
-static int seed_cib(struct error *err)
+// What was there before is kept, for the undoing and for whoever misses it.
+static int put_aside(const char *path, struct error *err)
 {
-	static const char *const leftovers[] = { "cib.xml", "cib.xml.sig", "cib.last" };
+	cleanup_free char *aside = g_strdup_printf("%s" ASIDE, path);
+
+	if (rename(path, aside) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return error_set_errno(err, errno, "putting %s aside", path);
+	return file_remove(aside, err); // of an earlier cluster: not what was here before this one
+}
+
+static void put_back(const char *path)
+{
+	cleanup_free char *aside = g_strdup_printf("%s" ASIDE, path);
+	struct error err = ERROR_INIT;
+
+	if (file_remove(path, &err) < 0)
+		log_warning("undoing: %s", err.message);
+	if (rename(aside, path) < 0 && errno != ENOENT)
+		log_warning("undoing: putting %s back: %s", path, strerror(errno));
+}
+
+static int seed_cib(struct clusterd *cd, struct error *err)
+{
 
 	if (file_make_directory(CIB_DIRECTORY, 0750, err) < 0)
 		return -1;
-	for (size_t i = 0; i < G_N_ELEMENTS(leftovers); i++) {
-		cleanup_free char *from = g_strdup_printf(CIB_DIRECTORY "/%s", leftovers[i]);
-		cleanup_free char *to = g_strdup_printf("%s.before-holdfast", from);
-
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return error_set_errno(err, errno, "putting %s aside", from);
-	}
+	for (size_t i = 0; i < G_N_ELEMENTS(cib_files); i++)
+		if (put_aside(cib_files[i], err) < 0)
+			return -1;
+	cd->setup_undo |= UNDO_CIB;
 	give_to(CIB_DIRECTORY, "hacluster", "haclient", 0750);
 	if (file_write_atomic(CIB_FILE, seed, strlen(seed), 0600, err) < 0)
 		return -1;
@@ -124,6 +149,10 @@ int setup_write(struct clusterd *cd, const struct setup_node *node, const struct
 		file_make_directory("/etc/pacemaker", 0750, err) < 0 ||
 		file_make_directory("/var/log/corosync", 0755, err) < 0)
 		return -1;
+	for (size_t i = 0; i < G_N_ELEMENTS(other_files); i++)
+		if (put_aside(other_files[i], err) < 0)
+			return -1;
+	cd->setup_undo |= UNDO_FILES;
 	if (file_write_atomic(
 		    SETUP_COROSYNC_CONF, files->corosync_conf, strlen(files->corosync_conf), 0644, err) < 0 ||
 		file_write_atomic(
@@ -153,7 +182,7 @@ static void systemctl_may_fail(const char *verb, const char *option, const char 
 		log_debug("%s", err.message);
 }
 
-int setup_start_services(struct rpc_call *call, bool witness, struct error *err)
+int setup_start_services(struct clusterd *cd, struct rpc_call *call, bool witness, struct error *err)
 {
 	const char *const units[] = { "corosync", witness ? "corosync-qdevice" : NULL, "pacemaker" };
 
@@ -162,7 +191,7 @@ int setup_start_services(struct rpc_call *call, bool witness, struct error *err)
 	systemctl_may_fail("stop", NULL, "pacemaker");
 	systemctl_may_fail("stop", NULL, "corosync-qdevice");
 	systemctl_may_fail("stop", NULL, "corosync");
-	if (seed_cib(err) < 0)
+	if (seed_cib(cd, err) < 0)
 		return -1;
 	// hypervisord takes up the node's name and its certificate; its guests do not notice.
 	rpc_call_progress(call, 20, "starting hypervisord with its new name");
@@ -184,7 +213,6 @@ void setup_undo(struct clusterd *cd)
 {
 	static const char *const units[] = { "pacemaker", "corosync-qdevice", "corosync" };
 	static const char *const pki[] = { "ca.pem", "ca.key", "node.pem", "node.key" };
-	static const char *const files[] = { SETUP_COROSYNC_CONF, SETUP_COROSYNC_KEY, SETUP_PACEMAKER_KEY };
 	const struct setup_node nowhere = { .node = "", .site = "", .address = "" };
 	struct error err = ERROR_INIT;
 
@@ -193,9 +221,11 @@ void setup_undo(struct clusterd *cd)
 		systemctl_may_fail("disable", "--now", units[i]);
 	if (save_config(cd, &nowhere, &err) < 0)
 		log_warning("undoing: %s", err.message);
-	for (size_t i = 0; i < G_N_ELEMENTS(files); i++)
-		if (file_remove(files[i], &err) < 0)
-			log_warning("undoing: %s", err.message);
+	for (size_t i = 0; (cd->setup_undo & UNDO_CIB) && i < G_N_ELEMENTS(cib_files); i++)
+		put_back(cib_files[i]);
+	for (size_t i = 0; (cd->setup_undo & UNDO_FILES) && i < G_N_ELEMENTS(other_files); i++)
+		put_back(other_files[i]);
+	cd->setup_undo = 0;
 	for (size_t i = 0; i < G_N_ELEMENTS(pki); i++) {
 		cleanup_free char *path = g_strdup_printf("%s/%s", CONFIG_PKI_DIRECTORY, pki[i]);
 		if (file_remove(path, &err) < 0)

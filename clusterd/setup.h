@@ -31,7 +31,7 @@ int setup_random_key(unsigned char key[SETUP_KEY_BYTES], struct error *err) MUST
 // Everything but the PKI, which must be there already; holdfast.conf last.
 int setup_write(struct clusterd *cd, const struct setup_node *node, const struct setup_files *files, struct error *err) MUST_CHECK;
 // Stops what ran before, starts all with the new files. WITNESS: corosync-qdevice too.
-int setup_start_services(struct rpc_call *call, bool witness, struct error *err) MUST_CHECK;	// waits
+int setup_start_services(struct clusterd *cd, struct rpc_call *call, bool witness, struct error *err) MUST_CHECK;	// waits
 // Takes back what setup_write and the PKI did, and stops the cluster's services. Never fails; what could not be undone is logged.
 void setup_undo(struct clusterd *cd);	// waits
 // Until corosync is quorate here and Pacemaker shows this node online, with a DC.

@@ -2,8 +2,11 @@
 // group create, group delete: see the header. The volumes come first and go last, so that the CIB never names what is not there.
 #include "clusterd/group-define.h"
 
+#include <errno.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "clusterd/allocate.h"
@@ -55,6 +58,24 @@ static int check_group(const Holdfast__GroupCreate *create, const struct cib_sna
 	return 0;
 }
 
+// What the two replicas prove to each other: nobody else on the network can pose as one.
+static int add_secret(Holdfast__Group *group, struct error *err)
+{
+	unsigned char bytes[24];
+	GString *text = g_string_new(NULL);
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+		g_string_free(text, TRUE);
+		return error_set_errno(err, errno, "getting random bytes");
+	}
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		g_string_append_printf(text, "%02x", bytes[i]);
+	if (group->secret != (char *)protobuf_c_empty_string)
+		free(group->secret);
+	group->secret = g_string_free(text, FALSE);
+	return 0;
+}
+
 static int add_state_volume(
 	const struct allocate_world *world, Holdfast__Group *group, uint64_t bytes, struct error *err)
 {
@@ -67,9 +88,10 @@ static int add_state_volume(
 	group->volumes[group->n_volumes++] = state;
 	if (group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
 		return 0;
-	return allocate_minor(world, NULL, 0, &state->minor, err) < 0
-		? -1
-		: allocate_port(world, &group->port, err);
+	if (allocate_minor(world, NULL, 0, &state->minor, err) < 0 ||
+		allocate_port(world, &group->port, err) < 0)
+		return -1;
+	return add_secret(group, err);
 }
 
 static Holdfast__GroupSpec *draft(
@@ -86,11 +108,11 @@ static Holdfast__GroupSpec *draft(
 	spec->group = (Holdfast__Group *)proto_copy(&create->group->base);
 	clock_gettime(CLOCK_REALTIME, &now);
 	spec->group->created = event_time_text((int64_t)now.tv_sec * 1000000);
-	if (spec->group->n_volumes == 0 && allocate_places(&world, spec->group, err) == 0 &&
-		add_state_volume(&world, spec->group, create->state_bytes, err) == 0)
-		return spec;
 	if (spec->group->n_volumes)
 		error_set(err, ERROR_USAGE, "a new group has no volumes: they come with its VMs");
+	else if (allocate_places(&world, spec->group, err) == 0 &&
+		add_state_volume(&world, spec->group, create->state_bytes, err) == 0)
+		return spec;
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	return NULL;
 }

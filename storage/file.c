@@ -273,7 +273,8 @@ static int file_promote(struct storage *storage, struct replica *replica, const 
 		return -1;
 	if (replica->lock_fd >= 0 && file_lock_is_ours(locking.base, replica->lock_fd))
 		return 0;
-	cleanup_fd int stale = steal_fd(&replica->lock_fd); // the agent took it away while we did not answer
+	if (replica->lock_fd >= 0)
+		close(steal_fd(&replica->lock_fd)); // the agent took it away while we did not answer
 	if (!replica->here && replica_save(storage, replica, group, err) < 0)
 		return -1;
 	if (task_offload(take_lock, &locking, err) < 0)

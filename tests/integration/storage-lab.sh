@@ -58,7 +58,7 @@ fill() { lab exec "$1" "dd if=/dev/urandom of=$DISK bs=64k count=${2:-16} seek=$
 sum() { lab exec "$1" "dd if=$DISK bs=1M iflag=direct 2>/dev/null | sha256sum"; }
 
 lab up --bare --witness none --disk-size 512
-lab exec a1 'modprobe drbd && modprobe sha256_generic && modprobe hmac' || { echo "this kernel has no DRBD"; exit 77; }
+lab exec a1 'modprobe drbd' || { echo "this kernel has no DRBD"; exit 77; }
 handlers a1 b1
 definition web
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # hypervisord dies at any point of making a replica: making it again finishes it, and a volume that was finished is never touched again.
-# needs: own-lab
+# needs: full
 # shellcheck source=tests/integration/storage-lab.sh
 . "$(dirname "$0")/storage-lab.sh"
 

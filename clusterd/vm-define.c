@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/name.h"
+#include "proto/control.h"
 #include "proto/json.h"
 
 #define MEMORY_MOST_MIB ((uint64_t)16 << 20)
@@ -74,6 +75,8 @@ static int check_vm(const Holdfast__Vm *vm, struct error *err)
 		if (vm->serials[i]->path[0] != '/')
 			return error_set(
 				err, ERROR_USAGE, "serial port %s is no absolute path", vm->serials[i]->path);
+	if (control_check(vm, err) < 0)
+		return -1;
 	return check_disks(vm, err);
 }
 
@@ -93,6 +96,23 @@ static int check_memory(const struct view *view, const struct cib_group *group, 
 		"the VMs of group %s would need %llu MiB of memory and node %s has %llu MiB: give %s less",
 		group->spec->group->name, (unsigned long long)need, node,
 		(unsigned long long)host->status->memory_mib, vm->name);
+}
+
+// What its group's reserves come to, on a node where nothing else runs.
+static int check_reserve(const struct view *view, const struct cib_group *group, const Holdfast__Vm *vm,
+	const char *node, struct error *err)
+{
+	const struct status_host *host = status_host_of(&view->input, node);
+	double need = control_reserved_cpus(vm);
+
+	for (size_t i = 0; i < group->spec->n_vms; i++)
+		if (strcmp(group->spec->vms[i]->name, vm->name))
+			need += control_reserved_cpus(group->spec->vms[i]);
+	if (!host || !host->status || host->status->cpus == 0 || need <= host->status->cpus)
+		return 0;
+	return error_set(err, ERROR_NO_SPACE,
+		"the VMs of group %s would have %.2f CPUs reserved and node %s has %u: reserve less for %s",
+		group->spec->group->name, need, node, host->status->cpus, vm->name);
 }
 
 static int check_pool(const struct view *view, const Holdfast__Vm *vm, const char *node, struct error *err)
@@ -152,7 +172,8 @@ static int check_nodes(
 	for (size_t i = 0; i < definition->n_possible; i++) {
 		const char *node = definition->possible[i];
 
-		if (check_memory(view, group, vm, node, err) < 0)
+		if (check_memory(view, group, vm, node, err) < 0 ||
+			check_reserve(view, group, vm, node, err) < 0)
 			return -1;
 		if (definition->storage == HOLDFAST__STORAGE_KIND__STORAGE_DRBD &&
 			check_pool(view, vm, node, err) < 0)

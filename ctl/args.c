@@ -64,7 +64,7 @@ static int unknown_word(
 	return error_set(err, ERROR_USAGE, "%s \"%.40s\": `%s` lists what there is", before, typed, help);
 }
 
-#define WORDS_MAX 40
+#define WORDS_MAX 64
 
 static int take_noun(struct parser *parser, const char *word, struct error *err)
 {

@@ -18,7 +18,7 @@ libctl_a_SOURCES = \
 	ctl/suggest.c \
 	ctl/table.c \
 	ctl/value.c ctl/value-time.c ctl/value.h \
-	ctl/vm.c \
+	ctl/vm.c ctl/vm-control.c ctl/vm-control.h \
 	ctl/volume.c
 libctl_a_CPPFLAGS = $(AM_CPPFLAGS) $(SMARTCOLS_CFLAGS)
 CTL_LIBS = libctl.a $(COMMON_LIBS) $(SMARTCOLS_LIBS) -lm

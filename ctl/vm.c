@@ -6,6 +6,7 @@
 #include "ctl/console.h"
 #include "ctl/nouns.h"
 #include "ctl/session.h"
+#include "ctl/vm-control.h"
 
 #define MIB (1ull << 20)
 #define DISK_NAME_BYTES 32
@@ -92,6 +93,7 @@ static int vm_create(struct session *session, const struct args *args, struct er
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__Vm vm = HOLDFAST__VM__INIT;
 	struct vm_parts parts = { NULL };
+	struct vm_control control;
 	int result = -1;
 
 	fill_vm(args, &vm);
@@ -100,6 +102,9 @@ static int vm_create(struct session *session, const struct args *args, struct er
 			err, ERROR_USAGE, "--initrd and --append belong to a kernel: give --kernel too");
 	if (parts_init(&parts, &vm, err) == 0) {
 		fill_parts(args, &vm, &parts);
+		result = vm_control_fill(args, &control, &vm, err);
+	}
+	if (result == 0) {
 		create.vm = &vm;
 		request.body_case = HOLDFAST__REQUEST__BODY_VM_CREATE;
 		request.vm_create = &create;
@@ -238,6 +243,7 @@ static const struct arg create_options[] = {
 		.least = 1,
 		.most = UINT32_MAX,
 		.help = "within this time [15m]" },
+	VM_CONTROL_OPTIONS,
 	ARGS_END,
 };
 static const struct arg stop_options[] = {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "common/name.h"
 #include "hypervisor/rundir.h"
+#include "proto/control.h"
 
 #define CPUS_MAX 64
 #define MEMORY_MIN_MIB 8
@@ -94,7 +95,7 @@ int qemu_definition_check(const Holdfast__Vm *vm, struct error *err)
 	if (vm->memory_mib < MEMORY_MIN_MIB || vm->memory_mib > MEMORY_MAX_MIB)
 		return error_set(err, ERROR_USAGE, "VM %s: memory must be %d to %u MiB, not %" PRIu64,
 			vm->name, MEMORY_MIN_MIB, MEMORY_MAX_MIB, vm->memory_mib);
-	if (check_boot(vm, err) || check_disks(vm, err) || check_nics(vm, err))
+	if (check_boot(vm, err) || check_disks(vm, err) || check_nics(vm, err) || control_check(vm, err))
 		return -1;
 	if (vm->n_serials > QEMU_SERIALS_MAX)
 		return error_set(err, ERROR_USAGE, "VM %s has %zu further serial ports; %d are possible",

@@ -42,6 +42,13 @@ sends '.vm_create.vm | .name == "db" and .group == "web" and .cpus == 2 and .mem
     --serial /dev/ttyS0 --serial /tmp/x --offline-action turn-off --restart-limit 5 --restart-period 2m
 sends '.vm_create.vm | .cpus == 1 and .disks == [] and .offline_action == "save" and .restart_limit == 3 and .restart_period_s == 900' \
     vm create db --group web --memory 64
+sends '.vm_create.vm | .control == null and ([.disks[] | [.limit, .weight]] == [[null, 0]])' vm create db --group web --memory 64 --disk 1G
+sends '.vm_create.vm | .control == {cpu_reserve: 20, cpu_limit: 50, cpu_weight: 300, memory_max_mib: 4096, memory_floor_mib: 512,
+    memory_target_mib: 1024, cpus_max: 0} and .disks[0].limit == {iops: 500, bytes_per_s: 20971520} and .disks[0].weight == 0
+    and .disks[1].limit == {iops: 0, bytes_per_s: 0} and .disks[1].weight == 300 and .nics[0].limit_bytes_per_s == 1048576' \
+    vm create db --group web --memory 2G --disk 1G --disk 1G --nic user --cpu-reserve 20 --cpu-limit 50 --cpu-weight 300 --memory-max 4G \
+    --memory-floor 512 --memory-target 1G --disk-limit disk0=iops:500,bytes:20M --disk-limit disk1=none --disk-weight disk1=300 \
+    --nic-limit nic0=1M
 sends '.vm_stop == {name: "db", force: false, timeout_s: 120}' vm stop db --timeout 2m
 sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do

@@ -3,6 +3,7 @@
 UNIT_TESTS += tests/unit/test-agent
 UNIT_TESTS += tests/unit/test-cib
 UNIT_TESTS += tests/unit/test-cib-plan
+UNIT_TESTS += tests/unit/test-control
 UNIT_TESTS += tests/unit/test-error
 UNIT_TESTS += tests/unit/test-fence
 UNIT_TESTS += tests/unit/test-file

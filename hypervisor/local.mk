@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libhypervisor.a
 libhypervisor_a_SOURCES = \
 	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h \
-	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
+	hypervisor/definition.c hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h \
@@ -24,9 +24,10 @@ sbin_PROGRAMS += hypervisord
 hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
 
-UNIT_TESTS += tests/unit/test-config tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
+UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
 	tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
+tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/cleanup.h"
+#include "hypervisor/guest-ram.h"
 
 enum { FDSET_LOG = 1, FDSET_SERIAL = 8, FDSET_DISK = 64 };
 
@@ -112,11 +113,16 @@ static void add_machine(struct args *args, const struct qemu_params *params)
 	add(args, "-nodefaults", NULL);
 	add(args, "-no-user-config", NULL);
 	add(args, "-S", NULL);
-	add(args, "-machine", QEMU_MACHINE ",accel=%s", params->kvm ? "kvm" : "tcg");
+	add(args, "-machine", QEMU_MACHINE ",accel=%s,memory-backend=" GUEST_RAM_MAIN,
+		params->kvm ? "kvm" : "tcg");
 	if (params->kvm)
 		add(args, "-cpu", "host");
 	add(args, "-smp", "%" PRIu32, vm->cpus);
 	add(args, "-m", "%" PRIu64 "K", qemu_ram_kib(vm, params->kvm));
+	add(args, "-object",
+		"memory-backend-file,id=" GUEST_RAM_MAIN ",size=%" PRIu64
+		"K,mem-path=/proc/self/fd/%d,share=on%s",
+		qemu_ram_kib(vm, params->kvm), params->ram_fd, params->prealloc ? ",prealloc=on" : "");
 	if (vm->uuid[0])
 		add(args, "-uuid", "%s", vm->uuid);
 	add(args, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");

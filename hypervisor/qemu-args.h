@@ -18,9 +18,11 @@ struct qemu_params {
 	const Holdfast__Vm *vm;
 	const char *qemu;		// the program
 	bool kvm, incoming;
+	bool prealloc;			// touch all memory before the greeting
 	const uint64_t *disk_bytes;	// of each disk, as its volume has it
 	int qmp_fd, agent_fd, console_fd;	// listening sockets, as numbered in QEMU
 	int log_fd;			// console.log
+	int ram_fd;			// its memory (hypervisor/guest-ram.h)
 	int serial_fds[QEMU_SERIALS_MAX];
 };
 

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/spawn.h"
 #include "hypervisor/cgroup.h"
+#include "hypervisor/guest-ram.h"
 #include "hypervisor/vm-private.h"
 
 #define GREETING_TIMEOUT_MS 30000
@@ -25,7 +26,7 @@
 // What is opened for a QEMU before it is spawned; all are closed here after it.
 struct prepared {
 	int sockets[3]; // qmp, agent, console
-	int log, errors;
+	int log, errors, ram;
 	int serials[QEMU_SERIALS_MAX];
 };
 
@@ -37,6 +38,7 @@ static void prepared_done(struct prepared *prepared)
 		cleanup_fd_p(&prepared->serials[i]);
 	cleanup_fd_p(&prepared->log);
 	cleanup_fd_p(&prepared->errors);
+	cleanup_fd_p(&prepared->ram);
 }
 
 static int listen_at(const struct vm *vm, const char *file, int *fd, struct error *err)
@@ -91,13 +93,15 @@ static int prepare(const struct vm *vm, struct prepared *prepared, struct error 
 {
 	static const char *const files[] = { "qmp.sock", "agent.sock", "console.sock" };
 	*prepared = (struct prepared){
-		.sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .serials = { -1, -1, -1 }
+		.sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .ram = -1, .serials = { -1, -1, -1 }
 	};
 	for (size_t i = 0; i < 3; i++)
 		if (listen_at(vm, files[i], &prepared->sockets[i], err))
 			return -1;
 	if (open_log(vm, "console.log", 0, &prepared->log, err) ||
-		open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err))
+		open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err) ||
+		guest_ram_create(
+			GUEST_RAM_MAIN, qemu_ram_kib(vm->definition, vm->kvm) * 1024, &prepared->ram, err))
 		return -1;
 	for (size_t i = 0; i < vm->definition->n_serials; i++)
 		if (open_serial(vm, vm->definition->serials[i]->path, &prepared->serials[i], err))
@@ -192,7 +196,7 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	struct prepared *prepared, int *pidfd, struct error *err)
 {
 	struct hypervisor *hv = group_hypervisor(vm->group);
-	struct spawn_fd fds[4 + QEMU_SERIALS_MAX + 2];
+	struct spawn_fd fds[5 + QEMU_SERIALS_MAX + 2];
 	size_t count = 0;
 	char **argv = NULL;
 	char cgroup[300];
@@ -206,12 +210,14 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 		.agent_fd = FIRST_FD + 1,
 		.console_fd = FIRST_FD + 2,
 		.log_fd = FIRST_FD + 3,
+		.ram_fd = FIRST_FD + 4,
 	};
 	for (size_t i = 0; i < 3; i++)
 		fds[count++] = (struct spawn_fd){ prepared->sockets[i], FIRST_FD + (int)i };
 	fds[count++] = (struct spawn_fd){ prepared->log, FIRST_FD + 3 };
+	fds[count++] = (struct spawn_fd){ prepared->ram, FIRST_FD + 4 };
 	for (size_t i = 0; i < vm->definition->n_serials; i++) {
-		params.serial_fds[i] = FIRST_FD + 4 + (int)i;
+		params.serial_fds[i] = FIRST_FD + 5 + (int)i;
 		fds[count++] = (struct spawn_fd){ prepared->serials[i], params.serial_fds[i] };
 	}
 	fds[count++] = (struct spawn_fd){ prepared->errors, 2 };

@@ -71,14 +71,14 @@ static void a_guest_starts_stopped_and_in_a_sandbox(void **state)
 	assert_true(has(argv, "-no-user-config"));
 	assert_string_equal(value(argv, "-sandbox", 0),
 		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=tcg");
+	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=tcg,memory-backend=ram0");
 	assert_string_equal(value(argv, "-smp", 0), "2");
 	assert_null(value(argv, "-incoming", 0));
 	assert_null(value(argv, "-cpu", 0));
 	assert_null(value(argv, "-kernel", 0));
 	qemu_args_free(argv);
 	argv = build(&vm, true, true);
-	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=kvm");
+	assert_string_equal(value(argv, "-machine", 0), "pc-q35-7.2,accel=kvm,memory-backend=ram0");
 	assert_string_equal(value(argv, "-incoming", 0), "defer");
 	assert_string_equal(value(argv, "-cpu", 0), "host");
 	qemu_args_free(argv);

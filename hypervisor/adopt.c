@@ -115,7 +115,8 @@ static void adopt_task(void *data)
 	struct vm *vm = adopting->vm;
 	struct error err = ERROR_INIT;
 	char status[32];
-	if (vm_connect(vm, GREETING_MS, &err) || query_kvm(vm, &err) || vm_query_status(vm, status, &err)) {
+	if (vm_connect(vm, GREETING_MS, &err) || query_kvm(vm, &err) || vm_query_status(vm, status, &err) ||
+		running_settle(vm, &err)) {
 		// If it lives, whatever it does it is the guest: nobody else may be started in its place.
 		vm->state = vm_has_process(vm) ? HOLDFAST__VM_STATE__VM_RUNNING : HOLDFAST__VM_STATE__VM_OFF;
 		vm_reason(vm, "its QEMU does not answer: %.150s", err.message);
@@ -135,6 +136,9 @@ static void adopt_alive(struct hypervisor *hv, struct vm *vm, int pidfd, struct 
 	struct error err = ERROR_INIT;
 	struct adopting *adopting = malloc(sizeof(*adopting));
 	vm_watch(vm, pidfd);
+	if (running_load(vm, &err))
+		log_error("vm=%s %s", vm->name, err.message);
+	error_clear(&err);
 	vm->disk_count = vm->definition->n_disks;
 	vm->state = HOLDFAST__VM_STATE__VM_STARTING; // until it has answered
 	if (adopting) {

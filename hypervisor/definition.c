@@ -73,6 +73,8 @@ static int check_nics(const Holdfast__Vm *vm, struct error *err)
 		return error_set(err, ERROR_USAGE, "VM %s has %zu NICs; %d are possible", vm->name,
 			vm->n_nics, NICS_MAX);
 	for (size_t i = 0; i < vm->n_nics; i++) {
+		if (vm->plugged && !qemu_nic_there(vm, i))
+			continue;
 		if (strcmp(vm->nics[i]->network, "user"))
 			return error_set(err, ERROR_USAGE,
 				"VM %s: network \"%.63s\" is not known; this version has \"user\"", vm->name,

@@ -129,12 +129,15 @@ int group_boot_vm(
 	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	struct error ignored = ERROR_INIT;
+	if (!vm_has_process(vm))
+		running_drop(vm); // of one that died
 	if (group_admit(group->hv, vm->definition, err))
 		return -1;
 	if (state) {
 		int restored = try_restore(group, vm, state, steps, err);
 		if (restored)
 			return restored < 0 ? -1 : 0;
+		running_drop(vm); // of a state that is refused
 		// Before the first instruction no older memory may be left that could meet the disks it is about to change.
 		if (on_state(state, vm, saved_discard, err))
 			return -1;

@@ -147,6 +147,8 @@ static void add_disks(const struct vm *vm, Holdfast__VmStatus *status)
 	status->disks = calloc(vm->definition->n_disks + 1, sizeof(*status->disks));
 	for (size_t i = 0; status->disks && i < vm->definition->n_disks; i++) {
 		const Holdfast__Disk *disk = vm->definition->disks[i];
+		if (!qemu_disk_there(vm->definition, i))
+			continue;
 		const Holdfast__Volume *volume = volume_of(vm->group, disk->volume);
 		Holdfast__DiskStatus *message = malloc(sizeof(*message));
 		if (!message)
@@ -167,6 +169,8 @@ static void add_nics(const struct vm *vm, Holdfast__VmStatus *status)
 {
 	status->nics = calloc(vm->definition->n_nics + 1, sizeof(*status->nics));
 	for (size_t i = 0; status->nics && i < vm->definition->n_nics; i++) {
+		if (!qemu_nic_there(vm->definition, i))
+			continue;
 		Holdfast__Nic *nic = malloc(sizeof(*nic));
 		if (!nic)
 			return;

@@ -155,7 +155,15 @@ static int check_spec(struct hypervisor *hv, const Holdfast__GroupSpec *spec, st
 	return 0;
 }
 
-// A VM that has a QEMU keeps the disks that it was started with.
+static bool has_volume(const Holdfast__GroupSpec *spec, uint32_t index)
+{
+	for (size_t i = 0; i < spec->group->n_volumes; i++)
+		if (spec->group->volumes[i]->index == index)
+			return true;
+	return false;
+}
+
+// A VM that has a QEMU keeps the volumes of the disks that this has.
 static int check_running(const struct group *group, const Holdfast__GroupSpec *spec, struct error *err)
 {
 	for (size_t i = 0; i < group->vm_count; i++) {
@@ -163,9 +171,10 @@ static int check_running(const struct group *group, const Holdfast__GroupSpec *s
 		const Holdfast__Vm *definition = spec_vm(spec, vm->name);
 		if (!vm_has_process(vm) && !vm_is_up(vm))
 			continue;
-		bool same = definition && definition->n_disks >= vm->disk_count;
-		for (size_t k = 0; same && k < vm->disk_count; k++)
-			same = definition->disks[k]->volume == vm->definition->disks[k]->volume;
+		bool same = definition != NULL;
+		for (size_t k = 0; same && k < vm->definition->n_disks; k++)
+			same = !qemu_disk_there(vm->definition, k) ||
+				has_volume(spec, vm->definition->disks[k]->volume);
 		if (!same)
 			return error_set(err, ERROR_BUSY,
 				"VM %s is %s and its definition was %s: stop it first", vm->name,
@@ -222,7 +231,7 @@ int group_define(struct group *group, const Holdfast__GroupSpec *spec, struct er
 		if (!in_list(vms, copy->n_vms, group->vms[i]))
 			vm_free(group->vms[i]);
 	for (size_t i = 0; i < copy->n_vms; i++)
-		vms[i]->definition = copy->vms[i];
+		running_follow(vms[i], copy->vms[i]);
 	free(group->vms);
 	group->vms = vms;
 	group->vm_count = copy->n_vms;

@@ -148,9 +148,9 @@ int handler_put_vm(struct group *group, const Holdfast__Vm *vm, struct error *er
 
 int handler_set_target(struct vm *vm, Holdfast__VmTarget target, struct error *err)
 {
-	if (vm->definition->target == target)
+	if (vm->wanted->target == target)
 		return 0;
-	Holdfast__Vm changed = *vm->definition;
+	Holdfast__Vm changed = *vm->wanted;
 	changed.target = target;
 	return handler_put_vm(vm->group, &changed, err);
 }

@@ -4,6 +4,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h \
 	hypervisor/definition.c hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
+	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h \
 	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-stream.c hypervisor/save-stream.h \

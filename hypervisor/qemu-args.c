@@ -101,9 +101,56 @@ int qemu_disk_fdset(size_t i)
 	return FDSET_DISK + (int)i;
 }
 
+uint32_t qemu_cpus_max(const Holdfast__Vm *vm)
+{
+	return vm->control && vm->control->cpus_max > vm->cpus ? vm->control->cpus_max : vm->cpus;
+}
+
+uint64_t qemu_boot_memory_mib(const Holdfast__Vm *vm)
+{
+	return vm->plugged && vm->plugged->boot_memory_mib ? vm->plugged->boot_memory_mib : vm->memory_mib;
+}
+
+uint64_t qemu_growth_mib(const Holdfast__Vm *vm)
+{
+	uint64_t most = vm->control ? vm->control->memory_max_mib : 0, boot = qemu_boot_memory_mib(vm);
+	if (most <= boot || vm->os != HOLDFAST__OS__OS_LINUX || vm->bits == 32)
+		return 0;
+	return (most - boot + QEMU_GROWTH_UNIT_MIB - 1) / QEMU_GROWTH_UNIT_MIB * QEMU_GROWTH_UNIT_MIB;
+}
+
+bool qemu_disk_there(const Holdfast__Vm *vm, size_t i)
+{
+	return !vm->plugged || vm->disks[i]->volume != 0; // volume 0 is the group's own
+}
+
+bool qemu_nic_there(const Holdfast__Vm *vm, size_t i)
+{
+	return !vm->plugged || vm->nics[i]->network[0] != '\0';
+}
+
 uint64_t qemu_ram_kib(const Holdfast__Vm *vm, bool kvm)
 {
-	return vm->memory_mib * 1024 + (kvm ? 0 : 8);
+	return qemu_boot_memory_mib(vm) * 1024 + (kvm ? 0 : 8);
+}
+
+// Room to grow is there from the start: places for processors, and an empty virtio-mem device.
+static void add_size(struct args *args, const struct qemu_params *params)
+{
+	const Holdfast__Vm *vm = params->vm;
+	uint64_t ram_kib = qemu_ram_kib(vm, params->kvm), growth_mib = qemu_growth_mib(vm);
+	if (qemu_cpus_max(vm) > vm->cpus)
+		add(args, "-smp", "%" PRIu32 ",maxcpus=%" PRIu32, vm->cpus, qemu_cpus_max(vm));
+	else
+		add(args, "-smp", "%" PRIu32, vm->cpus);
+	if (!growth_mib) {
+		add(args, "-m", "%" PRIu64 "K", ram_kib);
+		return;
+	}
+	add(args, "-m", "size=%" PRIu64 "K,maxmem=%" PRIu64 "K", ram_kib, ram_kib + growth_mib * 1024);
+	add(args, "-object", "memory-backend-ram,id=growth,size=%" PRIu64 "M", growth_mib);
+	add(args, "-device", "virtio-mem-pci,id=" QEMU_GROWTH_ID ",memdev=growth,block-size=%dM,requested-size=%" PRIu64 "M",
+		QEMU_GROWTH_STEP_MIB, vm->memory_mib - ram_kib / 1024);
 }
 
 static void add_machine(struct args *args, const struct qemu_params *params)
@@ -117,8 +164,7 @@ static void add_machine(struct args *args, const struct qemu_params *params)
 		params->kvm ? "kvm" : "tcg");
 	if (params->kvm)
 		add(args, "-cpu", "host");
-	add(args, "-smp", "%" PRIu32, vm->cpus);
-	add(args, "-m", "%" PRIu64 "K", qemu_ram_kib(vm, params->kvm));
+	add_size(args, params);
 	add(args, "-object",
 		"memory-backend-file,id=" GUEST_RAM_MAIN ",size=%" PRIu64
 		"K,mem-path=/proc/self/fd/%d,share=on%s",
@@ -165,6 +211,8 @@ static void add_devices(struct args *args, const struct qemu_params *params)
 	add(args, "-object", "rng-builtin,id=rng0");
 	add(args, "-device", "virtio-rng-pci,rng=rng0");
 	for (size_t i = 0; i < vm->n_disks; i++) {
+		if (!qemu_disk_there(vm, i))
+			continue;
 		add_node(args, qemu_hold_node(i, params->disk_bytes[i]));
 		add_node(args, qemu_disk_node(i, "hold"));
 		// Block sizes are explicit: the placeholder cannot report the real device's.
@@ -175,6 +223,8 @@ static void add_devices(struct args *args, const struct qemu_params *params)
 			i, i, i + 1);
 	}
 	for (size_t i = 0; i < vm->n_nics; i++) {
+		if (!qemu_nic_there(vm, i))
+			continue;
 		add(args, "-netdev", "user,id=net%zu", i);
 		if (vm->nics[i]->mac[0])
 			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=,mac=%s", i, i,

@@ -30,10 +30,24 @@ struct qemu_params {
 int qemu_args_build(const struct qemu_params *params, char ***argv, struct error *err) MUST_CHECK;
 void qemu_args_free(char **argv);
 
+// In the definition that a running guest has, the place of a disk or NIC that was taken out stays, empty: those behind it keep their number.
+bool qemu_disk_there(const Holdfast__Vm *vm, size_t i);
+bool qemu_nic_there(const Holdfast__Vm *vm, size_t i);
+
 // What the definition must be like before anything is done with it; the message names the field.
 int qemu_definition_check(const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 // Guest RAM as QEMU gets it. Under TCG 8 KiB more than defined: with a size that is a multiple of 256 KiB migration corrupts it.
 uint64_t qemu_ram_kib(const Holdfast__Vm *vm, bool kvm);
+
+// What the guest was started with; memory_mib may be more by now.
+uint64_t qemu_boot_memory_mib(const Holdfast__Vm *vm);
+uint32_t qemu_cpus_max(const Holdfast__Vm *vm);	// never less than its cpus
+// Size of the virtio-mem device (id QEMU_GROWTH_ID) that it can grow into while it runs, of which memory_mib less the boot memory is in use;
+// 0: it has none. A 64-bit Linux has the driver. Linux makes use of it in whole units.
+#define QEMU_GROWTH_ID "growth0"
+#define QEMU_GROWTH_UNIT_MIB 128u
+#define QEMU_GROWTH_STEP_MIB 4
+uint64_t qemu_growth_mib(const Holdfast__Vm *vm);
 
 // Block nodes of disk I: "diskI" is what the device sees, over "holdI" or "realI". HOLD fails every read and write and keeps the request:
 // a guest that runs on it by mistake stops and loses nothing.

@@ -27,6 +27,11 @@ static json_t *reopen(size_t i, const char *below)
 	return json_pack("{s:[o]}", "options", qemu_disk_node(i, below));
 }
 
+static bool has_disk(const struct vm *vm, size_t i)
+{
+	return qemu_disk_there(vm->definition, i);
+}
+
 static uint32_t volume_of(const struct vm *vm, size_t i)
 {
 	return vm->definition->disks[i]->volume;
@@ -56,7 +61,9 @@ static int query_nodes(struct vm *vm, const char *kind, uint32_t *mask, struct e
 // The mask of disks that are on their real nodes now.
 static int real_disks(struct vm *vm, uint32_t *mask, struct error *err)
 {
-	uint32_t all = (1u << vm->disk_count) - 1;
+	uint32_t all = 0;
+	for (size_t i = 0; i < vm->disk_count; i++)
+		all |= has_disk(vm, i) ? 1u << i : 0;
 	if (vm->disks == VM_DISKS_UNKNOWN)
 		return query_nodes(vm, "real", mask, err);
 	*mask = vm->disks == VM_DISKS_REAL ? all : 0;
@@ -85,10 +92,12 @@ static int pass_volume(struct vm *vm, size_t i, bool *device, struct error *err)
 static int drop_passed(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[QEMU_DISKS_MAX];
+	size_t count = 0;
 	for (size_t i = 0; i < vm->disk_count; i++)
-		steps[i] =
-			(struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
-	return qmp_batch(vm->qmp, steps, vm->disk_count, QMP_TIMEOUT_MS, err);
+		if (has_disk(vm, i))
+			steps[count++] = (struct qmp_step){ "remove-fd",
+				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	return qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err);
 }
 
 int vm_attach_disks(struct vm *vm, struct error *err)
@@ -104,7 +113,7 @@ int vm_attach_disks(struct vm *vm, struct error *err)
 	vm->disks = VM_DISKS_UNKNOWN;
 	for (size_t i = 0; i < vm->disk_count && !result; i++) {
 		bool device = false;
-		if (real & (1u << i))
+		if ((real & (1u << i)) || !has_disk(vm, i))
 			continue;
 		result = pass_volume(vm, i, &device, err);
 		if (result)
@@ -149,8 +158,9 @@ static int run_for_an_instant(struct vm *vm, struct error *err)
 		return 0; // it cannot, and whoever wants the volumes back has to end it; the check in /proc says so
 	steps[count++] = (struct qmp_step){ "cont", NULL };
 	for (size_t i = 0; i < vm->disk_count; i++)
-		steps[count++] =
-			(struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+		if (has_disk(vm, i))
+			steps[count++] = (struct qmp_step){ "remove-fd",
+				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
 	steps[count++] = (struct qmp_step){ "stop", NULL };
 	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s", vm->name);
@@ -233,6 +243,8 @@ static int check_closed(struct vm *vm, struct error *err)
 		cleanup_fd int fd = -1;
 		uint64_t bytes;
 		struct stat volume;
+		if (!has_disk(vm, i))
+			continue;
 		if (storage_open_volume(
 			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
 			return -1;
@@ -269,7 +281,8 @@ int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *e
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
 	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++)
-		if (storage_volume_bytes(
+		if (has_disk(vm, i) &&
+			storage_volume_bytes(
 			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
 			return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
 	return 0;

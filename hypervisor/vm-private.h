@@ -6,6 +6,7 @@
 
 #include "hypervisor/group.h"
 #include "hypervisor/qemu-args.h"
+#include "hypervisor/running.h"
 #include "hypervisor/rundir.h"
 #include "hypervisor/vm-state.h"
 #include "hypervisor/vm.h"
@@ -14,7 +15,9 @@ enum vm_disks { VM_DISKS_UNKNOWN, VM_DISKS_HOLD, VM_DISKS_REAL };	// UNKNOWN: QE
 
 struct vm {
 	struct group *group;
-	const Holdfast__Vm *definition;	// in the group's definition
+	const Holdfast__Vm *definition;	// running, if that is there; else wanted
+	const Holdfast__Vm *wanted;	// in the group's definition
+	Holdfast__Vm *running;		// what its QEMU has (running.c); NULL without one
 	char name[64];
 	Holdfast__VmState state;
 	char reason[256];		// why it failed or stands still; "": nothing to say

@@ -129,6 +129,8 @@ static int write_state(struct vm *vm, const char *directory, int64_t deadline_us
 	describe(vm, &header);
 	int result = vm_stop_cpus(vm, err);
 	if (!result)
+		result = running_save(vm, directory, err);
+	if (!result)
 		result = stream_out(vm, &stream, err);
 	if (!result) {
 		snprintf(header.qemu, sizeof(header.qemu), "%s", qmp_version(vm->qmp));
@@ -238,6 +240,10 @@ int vm_restore(struct vm *vm, const char *directory, struct error *err)
 	struct save_header wanted, header;
 	uint64_t disk_bytes[QEMU_DISKS_MAX];
 	cleanup_fd int file = -1;
+	if (!saved_exists(&state))
+		return error_set(err, ERROR_NOT_FOUND, "VM %s has no saved state", vm->name);
+	if (running_restore(vm, directory, err))
+		return -1;
 	describe(vm, &wanted);
 	if (saved_open(&state, &wanted, &header, &file, err) || vm_disk_bytes(vm, disk_bytes, err) ||
 		vm_spawn(vm, VM_SPAWN_INCOMING, disk_bytes, err))

@@ -264,7 +264,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	char path[512];
 	int pidfd = -1;
 	vm->kvm = group_hypervisor(vm->group)->kvm;
-	if (take_uid(vm, err) || vm_path(vm, NULL, path, sizeof(path), err))
+	if (take_uid(vm, err) || running_begin(vm, kind, err) || vm_path(vm, NULL, path, sizeof(path), err))
 		return -1;
 	int result = prepare(vm, &prepared, err);
 	if (!result)

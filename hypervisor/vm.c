@@ -23,6 +23,11 @@ const Holdfast__Vm *vm_definition(const struct vm *vm)
 	return vm->definition;
 }
 
+const Holdfast__Vm *vm_wanted(const struct vm *vm)
+{
+	return vm->wanted;
+}
+
 Holdfast__VmState vm_state(const struct vm *vm)
 {
 	return vm->state;
@@ -62,7 +67,7 @@ struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct er
 		return NULL;
 	}
 	vm->group = group;
-	vm->definition = definition;
+	vm->definition = vm->wanted = definition;
 	snprintf(vm->name, sizeof(vm->name), "%s", definition->name);
 	snprintf(vm->guest.vm, sizeof(vm->guest.vm), "%s", definition->name);
 	snprintf(vm->guest.group, sizeof(vm->guest.group), "%s", group_name(group));
@@ -87,6 +92,8 @@ void vm_free(struct vm *vm)
 	if (!vm)
 		return;
 	drop_process(vm);
+	vm->wanted = NULL;
+	running_drop(vm);
 	if (vm->reconnecting)
 		vm->doomed = true; // that task frees it
 	else
@@ -289,6 +296,7 @@ void vm_forget_process(struct vm *vm)
 	vm->guest.pid = 0;
 	vm->guest.start_time = 0;
 	vm->fds_linger = false;
+	running_drop(vm);
 	cgroup_remove(vm->name);
 	if (rundir_guest_remove(&group_hypervisor(vm->group)->run, vm->name, &err))
 		log_error("vm=%s %s", vm->name, err.message);

@@ -17,7 +17,9 @@ struct group;
 struct vm;
 
 const char *vm_name(const struct vm *vm);
+// While it has a QEMU: the definition as that QEMU has it (running.h); else what is wanted of it.
 const Holdfast__Vm *vm_definition(const struct vm *vm);
+const Holdfast__Vm *vm_wanted(const struct vm *vm);	// in its group's definition: what it gets at its next start
 Holdfast__VmState vm_state(const struct vm *vm);
 struct group *vm_group(const struct vm *vm);
 struct qmp *vm_qmp(const struct vm *vm);	// NULL when no QEMU runs

@@ -62,7 +62,8 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 	hello->source = move->moves->hv->config.node;
 	hello->volume_bytes = calloc(spec->group->n_volumes + 1, sizeof(*hello->volume_bytes));
 	hello->moving = calloc(vms + 1, sizeof(*hello->moving));
-	if (!hello->volume_bytes || !hello->moving)
+	hello->running = calloc(vms + 1, sizeof(*hello->running));
+	if (!hello->volume_bytes || !hello->moving || !hello->running)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
 	for (size_t i = 0; i < spec->group->n_volumes; i++) {
 		if (move_volume_bytes(move->moves, spec->group, i, &hello->volume_bytes[i], err) < 0)
@@ -76,6 +77,7 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 		if (!moves_along(vm))
 			continue;
 		hello->moving[hello->n_moving++] = (char *)vm_name(vm);
+		hello->running[hello->n_running++] = (Holdfast__Vm *)vm_definition(vm);
 		hello->qemu = (char *)qmp_version(vm_qmp(vm));
 	}
 	return 0;
@@ -98,6 +100,7 @@ static void lease_task(void *data)
 		holdfast__reply__free_unpacked(reply, NULL);
 	free(hello.volume_bytes);
 	free(hello.moving);
+	free(hello.running);
 	move->leased = false;
 	task_wake(&move->lease_ready);
 	task_wake(&move->lease_over);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/running.h"
 
 #define LEASE_MS 3600000u
 #define STREAM_WAIT_MS 5000u
@@ -89,8 +90,19 @@ static uint64_t volume_bytes(const Holdfast__MoveHello *hello, uint32_t index)
 	return 0;
 }
 
+// The guest's devices as they are on the source, which may have got or lost some since it was started.
+static int take_running(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
+{
+	for (size_t i = 0; i < hello->n_running; i++)
+		if (strcmp(hello->running[i]->name, vm_name(vm)) == 0)
+			return running_set(vm, hello->running[i], err);
+	return running_set(vm, NULL, err);
+}
+
 static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
 {
+	if (take_running(vm, hello, err) < 0)
+		return -1;
 	const Holdfast__Vm *definition = vm_definition(vm);
 	cleanup_free uint64_t *bytes = calloc(definition->n_disks + 1, sizeof(*bytes));
 

@@ -85,8 +85,7 @@ static bool find_growth(const json_t *devices, uint64_t *requested_mib)
 		const char *id = json_string_value(json_object_get(data, "id"));
 		if (!id || strcmp(id, QEMU_GROWTH_ID))
 			continue;
-		*requested_mib =
-			(uint64_t)json_integer_value(json_object_get(data, "requested-size")) / MIB;
+		*requested_mib = (uint64_t)json_integer_value(json_object_get(data, "requested-size")) / MIB;
 		return true;
 	}
 	return false;

@@ -8,8 +8,8 @@ int hotplug_check(const Holdfast__Vm *running, const Holdfast__Vm *wanted, struc
 {
 	if (wanted->cpus < running->cpus)
 		return error_set(err, ERROR_UNSAFE,
-			"VM %s runs with %" PRIu32
-			" virtual processors: vCPU removal crashes QEMU 7.2; stop the VM first, or leave it at %" PRIu32,
+			"VM %s runs with %" PRIu32 " virtual processors: vCPU removal crashes QEMU 7.2; stop "
+						   "the VM first, or leave it at %" PRIu32,
 			wanted->name, running->cpus, running->cpus);
 	return 0;
 }

@@ -149,7 +149,9 @@ static void add_size(struct args *args, const struct qemu_params *params)
 	}
 	add(args, "-m", "size=%" PRIu64 "K,maxmem=%" PRIu64 "K", ram_kib, ram_kib + growth_mib * 1024);
 	add(args, "-object", "memory-backend-ram,id=growth,size=%" PRIu64 "M", growth_mib);
-	add(args, "-device", "virtio-mem-pci,id=" QEMU_GROWTH_ID ",memdev=growth,block-size=%dM,requested-size=%" PRIu64 "M",
+	add(args, "-device",
+		"virtio-mem-pci,id=" QEMU_GROWTH_ID ",memdev=growth,block-size=%dM,requested-size=%" PRIu64
+		"M",
 		QEMU_GROWTH_STEP_MIB, vm->memory_mib - ram_kib / 1024);
 }
 

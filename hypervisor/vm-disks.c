@@ -282,8 +282,8 @@ int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *e
 	const Holdfast__Group *group = group_spec(vm->group)->group;
 	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++)
 		if (has_disk(vm, i) &&
-			storage_volume_bytes(
-			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &bytes[i], err))
+			storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i),
+				&bytes[i], err))
 			return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
 	return 0;
 }

@@ -4,13 +4,14 @@
 #include "common/config.h"
 #include <glib.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "common/file.h"
 #include "common/name.h"
 
-enum key_kind { KEY_TEXT, KEY_NAME, KEY_PATH, KEY_ACCEL, KEY_NUMBER };
+enum key_kind { KEY_TEXT, KEY_NAME, KEY_PATH, KEY_CHOICE, KEY_NUMBER };
 
 struct key {
 	const char *section, *name;
@@ -18,25 +19,34 @@ struct key {
 	size_t offset;
 	const char *fallback; // of texts
 	unsigned number, least, most; // of numbers
+	const char *const *choices; // of choices, ends with NULL
 };
 
+static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
+static const char *const isolations[] = { "full", "basic", NULL };
+static const char *const cores[] = { "no", "yes", NULL };
+
 static const struct key keys[] = {
-	{ "node", "name", KEY_NAME, offsetof(struct config, node), "", 0, 0, 0 },
-	{ "node", "site", KEY_NAME, offsetof(struct config, site), "", 0, 0, 0 },
-	{ "node", "address", KEY_TEXT, offsetof(struct config, address), "", 0, 0, 0 },
-	{ "hypervisor", "accel", KEY_ACCEL, offsetof(struct config, accel), "auto", 0, 0, 0 },
+	{ "node", "name", KEY_NAME, offsetof(struct config, node), "", 0, 0, 0, NULL },
+	{ "node", "site", KEY_NAME, offsetof(struct config, site), "", 0, 0, 0, NULL },
+	{ "node", "address", KEY_TEXT, offsetof(struct config, address), "", 0, 0, 0, NULL },
+	{ "hypervisor", "accel", KEY_CHOICE, offsetof(struct config, accel), "auto", 0, 0, 0, accels },
+	{ "hypervisor", "isolation", KEY_CHOICE, offsetof(struct config, isolation), "full", 0, 0, 0,
+		isolations },
+	{ "hypervisor", "core-dumps", KEY_CHOICE, offsetof(struct config, core_dumps), "no", 0, 0, 0, cores },
+	{ "hypervisor", "visible", KEY_TEXT, offsetof(struct config, visible), "", 0, 0, 0, NULL },
 	{ "hypervisor", "qemu", KEY_PATH, offsetof(struct config, qemu), "/usr/bin/qemu-system-x86_64", 0, 0,
-		0 },
+		0, NULL },
 	{ "hypervisor", "uid-base", KEY_NUMBER, offsetof(struct config, uid_base), NULL, 2000000, 65536,
-		4000000000u },
+		4000000000u, NULL },
 	{ "hypervisor", "memory-reserve-mib", KEY_NUMBER, offsetof(struct config, memory_reserve_mib), NULL,
-		256, 0, 1u << 30 },
+		256, 0, 1u << 30, NULL },
 	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
-		CONFIG_LOG_DIRECTORY, 0, 0, 0 },
-	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0 },
+		CONFIG_LOG_DIRECTORY, 0, 0, 0, NULL },
+	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0, NULL },
 	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory),
-		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0 },
-	{ "api", "group", KEY_TEXT, offsetof(struct config, api_group), "holdfast", 0, 0, 0 },
+		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0, NULL },
+	{ "api", "group", KEY_TEXT, offsetof(struct config, api_group), "holdfast", 0, 0, 0, NULL },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -69,10 +79,16 @@ static int set_number(struct config *config, const struct key *key, const char *
 	return 0;
 }
 
+static bool choice_known(const struct key *key, const char *value)
+{
+	for (size_t i = 0; key->choices[i]; i++)
+		if (!strcmp(value, key->choices[i]))
+			return true;
+	return false;
+}
+
 static int set_value(struct config *config, const struct key *key, const char *value, struct error *err)
 {
-	static const char *const accels[] = { "auto", "kvm", "tcg" };
-	bool good = true;
 	if (key->kind == KEY_NUMBER)
 		return set_number(config, key, value, err);
 	if (key->kind == KEY_NAME && *value && name_check(key->name, value, err))
@@ -80,14 +96,16 @@ static int set_value(struct config *config, const struct key *key, const char *v
 	if (key->kind == KEY_PATH && value[0] != '/')
 		return error_set(
 			err, ERROR_USAGE, "%s must be an absolute path, not \"%.60s\"", key->name, value);
-	if (key->kind == KEY_ACCEL) {
-		good = false;
-		for (size_t i = 0; i < sizeof(accels) / sizeof(accels[0]); i++)
-			good |= !strcmp(value, accels[i]);
+	if (key->kind == KEY_CHOICE && !choice_known(key, value)) {
+		char all[64] = "";
+		for (size_t i = 0; key->choices[i]; i++)
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
+				!i			      ? ""
+					: key->choices[i + 1] ? ", "
+							      : " or ",
+				key->choices[i]);
+		return error_set(err, ERROR_USAGE, "%s must be %s, not \"%.60s\"", key->name, all, value);
 	}
-	if (!good)
-		return error_set(
-			err, ERROR_USAGE, "%s must be auto, kvm or tcg, not \"%.60s\"", key->name, value);
 	char **text = text_of(config, key);
 	free(*text);
 	*text = strdup(value);

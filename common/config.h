@@ -5,6 +5,9 @@
 //   [node]        name= site= address=
 //   [hypervisor]  accel=auto|kvm|tcg  qemu=/usr/bin/qemu-system-x86_64  uid-base=2000000  memory-reserve-mib=256
 //                 serial-directory=/var/log/holdfast (a VM's further serial ports may be files only below it; devices may be anywhere)
+//                 isolation=full|basic (basic: without namespaces, for machines that do not permit them)
+//                 visible=PATH:PATH... (what QEMU may see of the machine beyond its libraries and firmware; for one of your own below /opt)
+//                 core-dumps=no|yes (yes: a QEMU that crashes may leave its guest's memory in a core file)
 //   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
 //   [api]         group=holdfast (whose members may use the sockets)
 #ifndef COMMON_CONFIG_H
@@ -25,6 +28,7 @@ struct config {
 	uid_t uid_base;			// VM number N runs as uid and gid uid_base + N
 	unsigned memory_reserve_mib;	// what the node keeps for itself
 	char *serial_directory;
+	char *isolation, *visible, *core_dumps;
 	char *pool, *directory;
 	char *api_group;
 };

@@ -19,12 +19,22 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "common/cage-private.h"
 #include "common/cleanup.h"
 
 #define EXEC_TIMEOUT_MS 10000
 #define FDS_MAX 64
 
-enum step { STEP_BORN, STEP_FORK, STEP_DIRECTORY, STEP_CGROUP, STEP_FDS, STEP_PRIVILEGES, STEP_EXEC };
+enum step {
+	STEP_BORN,
+	STEP_FORK,
+	STEP_DIRECTORY,
+	STEP_CGROUP,
+	STEP_FDS,
+	STEP_CAGE,
+	STEP_PRIVILEGES,
+	STEP_EXEC
+};
 
 static const char *const step_texts[] = {
 	[STEP_BORN] = "be watched",
@@ -32,6 +42,7 @@ static const char *const step_texts[] = {
 	[STEP_DIRECTORY] = "enter its directory",
 	[STEP_CGROUP] = "join its cgroup",
 	[STEP_FDS] = "take its descriptors",
+	[STEP_CAGE] = "get namespaces and a root of its own",
 	[STEP_PRIVILEGES] = "drop its privileges",
 	[STEP_EXEC] = "be executed",
 };
@@ -40,6 +51,7 @@ struct note {
 	enum step step;
 	int errnum;
 	pid_t pid;
+	char at[200]; // the path that it failed at; ""
 };
 
 // What the child needs, prepared before fork because it must not allocate.
@@ -52,12 +64,20 @@ struct birth {
 	int moved[FDS_MAX];
 };
 
-static _Noreturn void give_up(int socket, enum step step)
+static _Noreturn void give_up_at(int socket, enum step step, const char *at)
 {
 	struct note note = { .step = step, .errnum = errno };
 
+	if (at)
+		strncpy(note.at, at, sizeof(note.at) - 1);
+
 	(void)!send(socket, &note, sizeof(note), MSG_NOSIGNAL);
 	_exit(127);
+}
+
+static _Noreturn void give_up(int socket, enum step step)
+{
+	give_up_at(socket, step, NULL);
 }
 
 static int send_pidfd(int socket)
@@ -162,6 +182,7 @@ static void default_signals(void)
 static _Noreturn void become(struct birth *birth)
 {
 	const struct spawn_params *params = birth->params;
+	const char *at = NULL;
 
 	setpgid(0, 0);
 	if (send_pidfd(birth->socket) < 0)
@@ -170,11 +191,15 @@ static _Noreturn void become(struct birth *birth)
 		give_up(birth->socket, STEP_CGROUP);
 	if (arrange_fds(birth) < 0)
 		give_up(birth->socket, STEP_FDS);
+	if (params->cage && (cage_enter(params->cage, &at) < 0 || cage_limit(params->cage) < 0))
+		give_up_at(birth->socket, STEP_CAGE, at);
 	if (drop_privileges(params->uid, params->gid) < 0)
 		give_up(birth->socket, STEP_PRIVILEGES);
 	if (chdir(params->directory ? params->directory : "/") < 0)
 		give_up(birth->socket, STEP_DIRECTORY);
 	default_signals();
+	if (params->cage && cage_lock(params->cage) < 0)
+		give_up(birth->socket, STEP_PRIVILEGES);
 	execvpe(params->argv[0], (char *const *)(uintptr_t)params->argv, birth->environment);
 	give_up(birth->socket, STEP_EXEC);
 }
@@ -217,6 +242,18 @@ static int receive_note(int socket, struct note *note, int *pidfd)
 	return 1;
 }
 
+static int refused(const char *program, const struct note *note, struct error *err)
+{
+	if (note->step == STEP_CAGE && note->errnum == EPERM)
+		return error_set_errno(err, note->errnum,
+			"cannot start %s: this node does not let it have namespaces and a root of its own; "
+			"permit them, "
+			"or set isolation=basic in [hypervisor] of the node's configuration",
+			program);
+	return error_set_errno(err, note->errnum, "cannot start %s: it could not %s%s%s", program,
+		step_texts[note->step], note->at[0] ? ", at " : "", note->at);
+}
+
 static int await_exec(int socket, const char *program, pid_t *pid, int *pidfd, struct error *err)
 {
 	struct note note;
@@ -225,8 +262,7 @@ static int await_exec(int socket, const char *program, pid_t *pid, int *pidfd, s
 	*pid = 0;
 	while ((result = receive_note(socket, &note, pidfd)) > 0) {
 		if (note.step != STEP_BORN || note.errnum != 0)
-			return error_set_errno(err, note.errnum, "cannot start %s: it could not %s", program,
-				step_texts[note.step]);
+			return refused(program, &note, err);
 		*pid = note.pid;
 	}
 	if (result < 0) {

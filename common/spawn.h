@@ -25,6 +25,7 @@ int spawn_run_input(const char *const argv[], const char *input, unsigned timeou
 // As spawn_run, for programs without a loop.
 int spawn_run_blocking(const char *const argv[], unsigned timeout_ms, struct spawn_output *output, struct error *err) MUST_CHECK;
 
+struct cage_entry;
 struct spawn_fd { int fd; int as; };	// FD here becomes AS in the child
 struct spawn_params {
 	const char *const *argv;
@@ -33,6 +34,7 @@ struct spawn_params {
 	const char *cgroup;		// path of a cgroup.procs to join before exec; NULL: none
 	uid_t uid;			// with 0: stay as we are
 	gid_t gid;
+	const struct cage_entry *cage;	// common/cage.h; NULL: none. Only with a uid
 };
 // Starts a process that outlives us: own session, not our child (a double fork), no inherited descriptors, default signals, no
 // supplementary groups and no capabilities and no_new_privs if uid is not 0, only PATH, TMPDIR and LC_ALL=C in its environment. Returns

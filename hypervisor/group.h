@@ -32,6 +32,7 @@ struct hypervisor {		// what all of hypervisord's rooms share
 	struct groups *groups;	// hypervisor/group.c
 	struct move_hooks move_hooks;
 	struct host_events *events;	// hypervisor/host-events.c
+	struct cage *cage;	// what QEMUs are put in
 	bool standalone;
 	bool kvm;		// what guests run with; false: TCG
 	const char *state_directory;	// CONFIG_STATE_DIRECTORY, or a test's own

@@ -48,6 +48,7 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/hypervisor-functions.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \
+	tests/integration/test-hypervisor-privileges.sh \
 	tests/integration/test-hypervisor-restart.sh \
 	tests/integration/test-hypervisor-save.sh \
 	tests/integration/test-hypervisor-wrong-input.sh

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include "config.h"
+#include "common/cage.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -184,6 +185,22 @@ static int lock_run_directory(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+static int make_cage(struct hypervisor *hv, struct error *err)
+{
+	char base[512];
+	snprintf(base, sizeof(base), "%s/root", hv->run.root);
+	if (file_make_directory(base, 0700, err))
+		return -1;
+	struct cage_options options = {
+		.kind = strcmp(hv->config.isolation, "basic") ? CAGE_FULL : CAGE_BASIC,
+		.base = base,
+		.visible = hv->config.visible,
+		.core_dumps = !strcmp(hv->config.core_dumps, "yes"),
+	};
+	hv->cage = cage_new(&options, err);
+	return hv->cage ? 0 : -1;
+}
+
 static size_t table_count(const struct rpc_handler *table)
 {
 	size_t count = 0;
@@ -236,7 +253,7 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 	hv->standalone = daemon->options.standalone;
 	if (config_load(daemon->options.config, &hv->config, err) ||
 		make_directories(&daemon->options, err) || lock_run_directory(daemon, err) ||
-		accel_choose(hv->config.accel, &hv->kvm, err))
+		accel_choose(hv->config.accel, &hv->kvm, err) || make_cage(hv, err))
 		return -1;
 	if (access(hv->config.qemu, X_OK))
 		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu,
@@ -361,6 +378,7 @@ static void close_rooms(struct daemon *daemon)
 	host_events_close(hv->events);
 	tls_context_free(daemon->tls);
 	free(daemon->local);
+	cage_free(hv->cage);
 	config_done(&hv->config);
 	loop_free(hv->loop);
 	cleanup_fd_p(&daemon->lock);

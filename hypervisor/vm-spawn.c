@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include "common/cage.h"
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -192,6 +193,27 @@ static gid_t guest_gid(const struct vm *vm)
 
 // ---- the process
 
+// What its QEMU opens by path beyond its own program, libraries and firmware; everything else has to come as a descriptor. A VM on the user-mode
+// network speaks for its guest from this machine's network and keeps it.
+#define SHOWN_MAX 64
+static struct cage_entry *make_entry(const struct vm *vm, struct error *err)
+{
+	struct hypervisor *hv = group_hypervisor(vm->group);
+	const Holdfast__Vm *definition = vm->definition;
+	const char *files[SHOWN_MAX] = { definition->kernel, definition->initrd };
+	size_t count = 2;
+	bool network = false;
+	for (size_t i = 0; i < definition->n_cdroms && count + 1 < SHOWN_MAX; i++)
+		files[count++] = definition->cdroms[i]->path;
+	for (size_t i = 0; i < definition->n_disks && count + 1 < SHOWN_MAX; i++)
+		files[count++] = definition->disks[i]->parent;
+	if (vm->kvm && count + 1 < SHOWN_MAX)
+		files[count++] = "/dev/kvm";
+	for (size_t i = 0; i < definition->n_nics; i++)
+		network |= !strcmp(definition->nics[i]->network, "user");
+	return cage_entry_new(hv->cage, hv->config.qemu, files, network, err);
+}
+
 static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes,
 	struct prepared *prepared, int *pidfd, struct error *err)
 {
@@ -224,14 +246,21 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	fds[count] = (struct spawn_fd){ -1, -1 };
 	if (qemu_args_build(&params, &argv, err))
 		return -1;
+	struct cage_entry *cage = make_entry(vm, err);
+	if (!cage) {
+		qemu_args_free(argv);
+		return -1;
+	}
 	struct spawn_params spawn = {
 		.argv = (const char *const *)argv,
 		.fds = fds,
 		.cgroup = cgroup_make(vm->name, cgroup, sizeof(cgroup)) ? cgroup : NULL,
 		.uid = vm->guest.uid,
 		.gid = guest_gid(vm),
+		.cage = cage,
 	};
 	int result = spawn_detached(&spawn, &vm->guest.pid, pidfd, err);
+	cage_entry_free(cage);
 	qemu_args_free(argv);
 	return result;
 }

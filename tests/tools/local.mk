@@ -1,4 +1,6 @@
 # tests/tools/: small programs that the test scripts use
-noinst_PROGRAMS += tests/tools/rpc-call tests/tools/make-pki
+noinst_PROGRAMS += tests/tools/rpc-call tests/tools/make-pki tests/tools/probe
 tests_tools_rpc_call_LDADD = $(COMMON_LIBS)
 tests_tools_make_pki_LDADD = $(COMMON_LIBS)
+tests_tools_probe_SOURCES = tests/tools/probe.c tests/tools/probe-files.c tests/tools/probe-kernel.c tests/tools/probe-processes.c tests/tools/probe.h
+tests_tools_probe_LDADD =

@@ -1,6 +1,7 @@
 # tests/unit/: one cmocka program per module, TAP on stdout. A test is one line here (or in its room's local.mk); its source is NAME.c. One
 # that needs more than common has a second line: tests_unit_test_NAME_LDADD = libROOM.a $(UNIT_LIBS)
 UNIT_TESTS += tests/unit/test-agent
+UNIT_TESTS += tests/unit/test-cage
 UNIT_TESTS += tests/unit/test-cib
 UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-control

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/spawn.h"
+#include "common/cage.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/vm-private.h"
 
@@ -17,7 +19,7 @@
 #define DISKS 2
 
 struct fixture {
-	char root[32], run[48], volumes[48];
+	char root[32], run[48], volumes[48], cage[48];
 	struct hypervisor hv;
 	struct group *group;
 	struct vm *vm;
@@ -106,12 +108,20 @@ static void open_rooms(struct fixture *fixture)
 	assert_non_null(mkdtemp(fixture->root));
 	snprintf(fixture->run, sizeof(fixture->run), "%s/run", fixture->root);
 	snprintf(fixture->volumes, sizeof(fixture->volumes), "%s/volumes", fixture->root);
+	snprintf(fixture->cage, sizeof(fixture->cage), "%s/cage", fixture->root);
+	assert_int_equal(mkdir(fixture->cage, 0700), 0);
 	fixture->hv.loop = loop_new();
 	fixture->hv.run.root = fixture->run;
 	assert_ok(config_load("/nonexistent", &fixture->hv.config, &err), err);
 	free(fixture->hv.config.directory);
 	fixture->hv.config.directory = strdup(fixture->volumes);
 	fixture->hv.groups = groups_new();
+	// Namespaces need root, as QEMU's own user does; the cage itself has tests of its own.
+	struct cage_options cage = {
+		.kind = geteuid() ? CAGE_BASIC : CAGE_FULL, .base = fixture->cage, .visible = ""
+	};
+	fixture->hv.cage = cage_new(&cage, &err);
+	assert_non_null(fixture->hv.cage);
 	const struct storage_paths paths = { .state = fixture->root, .run = fixture->run };
 	fixture->hv.storage =
 		storage_open_at(fixture->hv.loop, &fixture->hv.config, &paths, NULL, NULL, &err);
@@ -126,6 +136,7 @@ static void close_rooms(struct fixture *fixture)
 	task_end_all(fixture->hv.loop, 1000);
 	groups_free(fixture->hv.groups);
 	storage_close(fixture->hv.storage);
+	cage_free(fixture->hv.cage);
 	config_done(&fixture->hv.config);
 	loop_free(fixture->hv.loop);
 	assert_ok(spawn_run_blocking(argv, 10000, NULL, &err), err);

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/name.h"
 #include "proto/control.h"
+#include "proto/disk.h"
 #include "proto/json.h"
 
 #define MEMORY_MOST_MIB ((uint64_t)16 << 20)
@@ -121,7 +122,7 @@ static int check_pool(const struct view *view, const Holdfast__Vm *vm, const cha
 	uint64_t need = 0;
 
 	for (size_t i = 0; i < vm->n_disks; i++)
-		need += allocate_round_up(vm->disks[i]->size_bytes);
+		need += disk_volume_bytes(vm->disks[i]);
 	if (!host || !host->status)
 		return error_set(err, ERROR_UNREACHABLE, "the hypervisor of node %s cannot be asked: %s",
 			node, host && host->reason ? host->reason : "node is offline");
@@ -199,7 +200,7 @@ static int add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, co
 	for (size_t i = 0; i < group->n_volumes; i++)
 		index = group->volumes[i]->index >= index ? group->volumes[i]->index + 1 : index;
 	volume->index = index;
-	volume->size_bytes = disk->size_bytes;
+	volume->size_bytes = disk_volume_bytes(disk);
 	volume->name = g_strdup_printf("%s.%s", vm->name, disk->name);
 	group->volumes = g_renew(Holdfast__Volume *, group->volumes, group->n_volumes + 1);
 	group->volumes[group->n_volumes++] = volume;

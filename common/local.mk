@@ -3,6 +3,7 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/cage.c common/cage-enter.c common/cage-filter.c common/cage-private.h \
 	common/config.c common/error.c common/fault.c common/fault.h common/file.c common/frame.c common/name.c \
+	common/config.c common/error.c common/fault.c common/fault.h common/file.c common/frame.c common/name.c common/qcow2.c \
 	common/log.c \
 	common/loop.c common/loop-private.h \
 	common/rpc-server.c common/rpc-server.h common/rpc-call.c common/rpc-listen.c \
@@ -15,3 +16,4 @@ libcommon_a_SOURCES = \
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
 	common/cage.h common/rpc.h common/spawn.h common/file.h common/name.h common/config.h
+	common/rpc.h common/spawn.h common/file.h common/name.h common/config.h common/qcow2.h

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "common/cleanup.h"
 #include "common/name.h"
+#include "ctl/disk-option.h"
 #include "ctl/value.h"
 
 #define TEXT_LIMIT 65536 // what a field of a message may have
@@ -56,6 +57,19 @@ static int check_pair(const char *text, struct error *err)
 	return 0;
 }
 
+static int check_disk(const char *text, uint64_t *number, struct error *err)
+{
+	Holdfast__Disk disk = HOLDFAST__DISK__INIT;
+	cleanup_free char *copy = strdup(text);
+
+	if (!copy)
+		return error_set(err, ERROR_NO_SPACE, "no memory");
+	if (disk_option_parse(copy, &disk, err) < 0)
+		return -1;
+	*number = disk.size_bytes;
+	return 0;
+}
+
 static int check_host(const char *text, struct error *err)
 {
 	char host[256];
@@ -89,6 +103,8 @@ static int check(const struct arg *arg, const char *text, uint64_t *number, stru
 		return check_path(text, err);
 	case ARG_CHOICE:
 		return check_choice(arg, text, number, err);
+	case ARG_DISK:
+		return check_disk(text, number, err);
 	case ARG_PAIR:
 		return check_pair(text, err);
 	}

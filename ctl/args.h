@@ -23,6 +23,7 @@ enum arg_kind {
 	ARG_PATH,	// absolute
 	ARG_CHOICE,	// a word of `choices`; number is its place there
 	ARG_PAIR,	// KEY=VALUE
+	ARG_DISK,	// ctl/disk-option.h; number is its size
 };
 
 #define ARG_REQUIRED 1u		// of options; operands are required

@@ -6,6 +6,7 @@ libctl_a_SOURCES = \
 	ctl/complete.c ctl/complete.h \
 	ctl/connect.c \
 	ctl/console.c ctl/console.h \
+	ctl/disk-option.c ctl/disk-option.h \
 	ctl/events.c \
 	ctl/fence.c \
 	ctl/group.c \

@@ -2,19 +2,22 @@
 // holdfast vm: create, list, show, start, stop, save, pause, resume, reset, console, delete.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "common/cleanup.h"
 #include "ctl/console.h"
+#include "ctl/disk-option.h"
 #include "ctl/nouns.h"
 #include "ctl/session.h"
 #include "ctl/vm-control.h"
 
-#define MIB (1ull << 20)
 #define DISK_NAME_BYTES 32
 
 // What a definition points into, allocated together.
 struct vm_parts {
 	Holdfast__Disk *disks, **disk_list;
 	char (*disk_names)[DISK_NAME_BYTES];
+	char **disk_texts; // that the disks point into
+	size_t disk_count;
 	Holdfast__Nic *nics, **nic_list;
 	Holdfast__Serial *serials, **serial_list;
 };
@@ -24,6 +27,9 @@ static void parts_done(struct vm_parts *parts)
 	free(parts->disks);
 	free(parts->disk_list);
 	free(parts->disk_names);
+	for (size_t i = 0; parts->disk_texts && i < parts->disk_count; i++)
+		free(parts->disk_texts[i]);
+	free(parts->disk_texts);
 	free(parts->nics);
 	free(parts->nic_list);
 	free(parts->serials);
@@ -35,23 +41,40 @@ static int parts_init(struct vm_parts *parts, const Holdfast__Vm *vm, struct err
 	parts->disks = calloc(vm->n_disks + 1, sizeof(*parts->disks));
 	parts->disk_list = calloc(vm->n_disks + 1, sizeof(*parts->disk_list));
 	parts->disk_names = calloc(vm->n_disks + 1, sizeof(*parts->disk_names));
+	parts->disk_texts = calloc(vm->n_disks + 1, sizeof(*parts->disk_texts));
+	parts->disk_count = vm->n_disks;
 	parts->nics = calloc(vm->n_nics + 1, sizeof(*parts->nics));
 	parts->nic_list = calloc(vm->n_nics + 1, sizeof(*parts->nic_list));
 	parts->serials = calloc(vm->n_serials + 1, sizeof(*parts->serials));
 	parts->serial_list = calloc(vm->n_serials + 1, sizeof(*parts->serial_list));
-	if (parts->disks && parts->disk_list && parts->disk_names && parts->nics && parts->nic_list &&
+	if (parts->disks && parts->disk_list && parts->disk_names && parts->disk_texts && parts->nics && parts->nic_list &&
 		parts->serials && parts->serial_list)
 		return 0;
 	return error_set(err, ERROR_NO_SPACE, "no memory");
 }
 
-static void fill_parts(const struct args *args, Holdfast__Vm *vm, struct vm_parts *parts)
+static int fill_disk(const struct args *args, size_t i, struct vm_parts *parts, struct error *err)
+{
+	Holdfast__Disk *disk = &parts->disks[i];
+
+	holdfast__disk__init(disk);
+	snprintf(parts->disk_names[i], DISK_NAME_BYTES, "disk%zu", i);
+	disk->name = parts->disk_names[i];
+	parts->disk_texts[i] = strdup(args_text_at(args, "disk", i));
+	if (!parts->disk_texts[i])
+		return error_set(err, ERROR_NO_SPACE, "no memory");
+	if (disk_option_parse(parts->disk_texts[i], disk, err))
+		return -1;
+	if (args_flag(args, "checkpoints"))
+		disk->format = HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	return 0;
+}
+
+static int fill_parts(const struct args *args, Holdfast__Vm *vm, struct vm_parts *parts, struct error *err)
 {
 	for (size_t i = 0; i < vm->n_disks; i++) {
-		holdfast__disk__init(&parts->disks[i]);
-		snprintf(parts->disk_names[i], DISK_NAME_BYTES, "disk%zu", i);
-		parts->disks[i].name = parts->disk_names[i];
-		parts->disks[i].size_bytes = args_number_at(args, "disk", i);
+		if (fill_disk(args, i, parts, err))
+			return -1;
 		parts->disk_list[i] = &parts->disks[i];
 	}
 	for (size_t i = 0; i < vm->n_nics; i++) {
@@ -67,6 +90,7 @@ static void fill_parts(const struct args *args, Holdfast__Vm *vm, struct vm_part
 	vm->disks = parts->disk_list;
 	vm->nics = parts->nic_list;
 	vm->serials = parts->serial_list;
+	return 0;
 }
 
 static void fill_vm(const struct args *args, Holdfast__Vm *vm)
@@ -100,8 +124,7 @@ static int vm_create(struct session *session, const struct args *args, struct er
 	if (!vm.kernel[0] && (vm.initrd[0] || vm.append[0]))
 		return error_set(
 			err, ERROR_USAGE, "--initrd and --append belong to a kernel: give --kernel too");
-	if (parts_init(&parts, &vm, err) == 0) {
-		fill_parts(args, &vm, &parts);
+	if (parts_init(&parts, &vm, err) == 0 && fill_parts(args, &vm, &parts, err) == 0) {
 		result = vm_control_fill(args, &control, &vm, err);
 	}
 	if (result == 0) {
@@ -205,11 +228,13 @@ static const struct arg create_options[] = {
 		.most = 255,
 		.help = "virtual CPUs [1]" },
 	{ .name = "disk",
-		.kind = ARG_SIZE,
-		.what = "size",
-		.least = MIB,
+		.kind = ARG_DISK,
+		.what = "size[,format=raw|qcow2]",
 		.help = "a disk, like 20G; again for more of them",
 		.flags = ARG_REPEATED },
+	{ .name = "checkpoints",
+		.kind = ARG_FLAG,
+		.help = "all disks in qcow2, on volumes with room for checkpoints" },
 	{ .name = "kernel",
 		.kind = ARG_PATH,
 		.what = "path",

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libhypervisor.a
 libhypervisor_a_SOURCES = \
 	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h \
 	hypervisor/definition.c hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
+	hypervisor/definition.c hypervisor/disk-format.c hypervisor/disk-format.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
 	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
@@ -45,6 +46,7 @@ tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)
 
 EXTRA_DIST += tests/functions.sh \
+	tests/integration/test-disk-qcow2.sh \
 	tests/integration/hypervisor-functions.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \

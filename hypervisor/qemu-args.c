@@ -88,12 +88,34 @@ json_t *qemu_real_node(size_t i, bool device)
 		"node-name", name, "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
 }
 
+json_t *qemu_span_node(size_t i, uint64_t bytes)
+{
+	char name[32], child[32];
+	node_name(name, "span", i);
+	node_name(child, "real", i);
+	return json_pack("{s:s s:s s:s s:I s:{s:b s:b}}", "driver", "raw", "node-name", name, "file", child, "size",
+		(json_int_t)bytes, "cache", "direct", 1, "no-flush", 0);
+}
+
+json_t *qemu_qcow_node(size_t i, const char *below)
+{
+	char name[32], child[32];
+	node_name(name, "qcow", i);
+	node_name(child, below, i);
+	return json_pack("{s:s s:s s:s s:n s:s s:{s:b s:b}}", "driver", "qcow2", "node-name", name, "file", child,
+		"backing", "discard", "unmap", "cache", "direct", 1, "no-flush", 0);
+}
+
 json_t *qemu_disk_node(size_t i, const char *below)
 {
 	char name[32], child[32];
 	node_name(name, "disk", i);
 	node_name(child, below, i);
-	return json_pack("{s:s s:s s:s}", "driver", "raw", "node-name", name, "file", child);
+	json_t *node = json_pack("{s:s s:s s:s}", "driver", "raw", "node-name", name, "file", child);
+	// What the guest gives up is room for the next checkpoint.
+	if (node && !strcmp(below, "qcow"))
+		json_object_set_new(node, "discard", json_string("unmap"));
+	return node;
 }
 
 int qemu_disk_fdset(size_t i)

@@ -19,7 +19,7 @@ struct qemu_params {
 	const char *qemu;		// the program
 	bool kvm, incoming;
 	bool prealloc;			// touch all memory before the greeting
-	const uint64_t *disk_bytes;	// of each disk, as its volume has it
+	const uint64_t *disk_bytes;	// of each disk, as the guest sees it
 	int qmp_fd, agent_fd, console_fd;	// listening sockets, as numbered in QEMU
 	int log_fd;			// console.log
 	int ram_fd;			// its memory (hypervisor/guest-ram.h)
@@ -49,11 +49,18 @@ uint32_t qemu_cpus_max(const Holdfast__Vm *vm);	// never less than its cpus
 #define QEMU_GROWTH_STEP_MIB 4
 uint64_t qemu_growth_mib(const Holdfast__Vm *vm);
 
-// Block nodes of disk I: "diskI" is what the device sees, over "holdI" or "realI". HOLD fails every read and write and keeps the request:
-// a guest that runs on it by mistake stops and loses nothing.
+// Block nodes of disk I. What the device sees is always "diskI", and what is below it changes:
+//     disk - hold                  no volume. HOLD fails every read and write and keeps the request: a guest that runs on it by mistake stops
+//                                  and loses nothing
+//     disk - real                  raw data on its volume
+//     disk - qcow - real           qcow2 on a device
+//     disk - qcow - span - real    qcow2 in a file, which span keeps from growing past its volume
+// The qcow node exists only while the volume is here, so that it always reads fresh metadata. QMP's snapshot commands take "diskI".
 json_t *qemu_hold_node(size_t i, uint64_t bytes);
 json_t *qemu_real_node(size_t i, bool device);	// on the fd set qemu_disk_fdset(i)
-json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold" or "real"
+json_t *qemu_span_node(size_t i, uint64_t bytes);
+json_t *qemu_qcow_node(size_t i, const char *below);	// BELOW: "span" or "real"; no backing file whatever the header says
+json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold", "real" or "qcow"
 int qemu_disk_fdset(size_t i);
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/name.h"
 #include "hypervisor/clock.h"
 #include "hypervisor/restart-limit.h"
+#include "proto/disk.h"
 #include "proto/json.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -141,7 +142,7 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 				index = spec->group->volumes[k]->index + 1;
 		disk->volume = index;
 		snprintf(name, sizeof(name), "%s.%s", vm->name, disk->name);
-		if (!add_volume(spec->group, name, index, disk->size_bytes))
+		if (!add_volume(spec->group, name, index, disk_volume_bytes(disk)))
 			return error_set(err, ERROR_FAILED, "no memory for a definition");
 	}
 	return 0;

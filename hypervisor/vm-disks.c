@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/disk-format.h"
 #include "hypervisor/vm-private.h"
 
 #define CLOSE_TRIES 20
 #define CLOSE_PAUSE_MS 10
+#define STEPS_EACH 5 // QMP commands that a disk takes at most
 
 static json_t *node_name(const char *kind, size_t i)
 {
@@ -37,55 +39,95 @@ static uint32_t volume_of(const struct vm *vm, size_t i)
 	return vm->definition->disks[i]->volume;
 }
 
-// Which of the nodes KIND0, KIND1, ... QEMU has, as a mask. After a failure in the middle nobody else knows.
-static int query_nodes(struct vm *vm, const char *kind, uint32_t *mask, struct error *err)
+static bool is_qcow2(const struct vm *vm, size_t i)
 {
-	json_t *nodes = NULL, *node;
-	size_t index, length = strlen(kind);
-	*mask = 0;
+	return vm->definition->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+}
+
+// Which of its nodes each disk has, as masks.
+struct nodes {
+	uint32_t hold, real, span, qcow;
+};
+
+static void note_node(struct nodes *nodes, const char *name)
+{
+	struct {
+		const char *kind;
+		uint32_t *mask;
+	} kinds[] = { { "hold", &nodes->hold }, { "real", &nodes->real }, { "span", &nodes->span },
+		{ "qcow", &nodes->qcow } };
+	unsigned long i = name && strlen(name) > 4 ? strtoul(name + 4, NULL, 10) : QEMU_DISKS_MAX;
+	for (size_t k = 0; i < QEMU_DISKS_MAX && k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		if (!strncmp(name, kinds[k].kind, 4))
+			*kinds[k].mask |= 1u << i;
+}
+
+// QEMU is asked: after a failure in the middle nobody else knows.
+static int query_nodes(struct vm *vm, struct nodes *nodes, struct error *err)
+{
+	json_t *list = NULL, *node;
+	size_t index;
+	*nodes = (struct nodes){ 0 };
 	if (qmp_command(vm->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), QMP_TIMEOUT_MS,
-		    &nodes, err))
+		    &list, err))
 		return error_prefix(err, "VM %s", vm->name);
-	json_array_foreach (nodes, index, node) {
-		const char *name = json_string_value(json_object_get(node, "node-name"));
-		if (name && !strncmp(name, kind, length)) {
-			unsigned long i = strtoul(name + length, NULL, 10);
-			if (i < QEMU_DISKS_MAX)
-				*mask |= 1u << i;
-		}
-	}
-	json_decref(nodes);
+	json_array_foreach (list, index, node)
+		note_node(nodes, json_string_value(json_object_get(node, "node-name")));
+	json_decref(list);
 	return 0;
 }
 
-// The mask of disks that are on their real nodes now.
-static int real_disks(struct vm *vm, uint32_t *mask, struct error *err)
+// The nodes there are now.
+static int find_nodes(struct vm *vm, struct nodes *nodes, struct error *err)
 {
 	uint32_t all = 0;
 	for (size_t i = 0; i < vm->disk_count; i++)
 		all |= has_disk(vm, i) ? 1u << i : 0;
-	if (vm->disks == VM_DISKS_UNKNOWN)
-		return query_nodes(vm, "real", mask, err);
-	*mask = vm->disks == VM_DISKS_REAL ? all : 0;
-	return 0;
+	if (vm->disks == VM_DISKS_HOLD) {
+		*nodes = (struct nodes){ .hold = all };
+		return 0;
+	}
+	return query_nodes(vm, nodes, err);
 }
 
 // ---- in
 
-static int pass_volume(struct vm *vm, size_t i, bool *device, struct error *err)
+struct passed {
+	bool device;
+	uint64_t bytes;
+};
+
+static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct error *err)
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
+	const Holdfast__Disk *disk = vm->definition->disks[i];
 	cleanup_fd int fd = -1;
-	uint64_t bytes;
 	struct stat info;
-	if (storage_open_volume(
-		    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
-		return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+	if (storage_open_volume(group_hypervisor(vm->group)->storage, group, disk->volume, &fd,
+		    &passed->bytes, err) ||
+		(is_qcow2(vm, i) && disk_format_ready(fd, disk->size_bytes, passed->bytes, err)))
+		return error_prefix(err, "disk %s", disk->name);
 	if (fstat(fd, &info))
-		return error_set_errno(
-			err, errno, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
-	*device = S_ISBLK(info.st_mode);
+		return error_set_errno(err, errno, "disk %s", disk->name);
+	passed->device = S_ISBLK(info.st_mode);
 	return qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err); // our own copy is closed with it
+}
+
+// From HOLD to the volume that was passed.
+static size_t add_attach_steps(const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
+{
+	size_t count = 0;
+	steps[count++] = (struct qmp_step){ "blockdev-add", qemu_real_node(i, passed->device) };
+	if (is_qcow2(vm, i)) {
+		if (!passed->device)
+			steps[count++] =
+				(struct qmp_step){ "blockdev-add", qemu_span_node(i, passed->bytes) };
+		steps[count++] = (struct qmp_step){ "blockdev-add",
+			qemu_qcow_node(i, passed->device ? "real" : "span") };
+	}
+	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, is_qcow2(vm, i) ? "qcow" : "real") };
+	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
+	return count;
 }
 
 // QEMU keeps the descriptor that it was passed besides the one it uses, until its vcpus run and it is told to let go.
@@ -102,25 +144,22 @@ static int drop_passed(struct vm *vm, struct error *err)
 
 int vm_attach_disks(struct vm *vm, struct error *err)
 {
-	struct qmp_step steps[3 * QEMU_DISKS_MAX];
+	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
+	struct nodes nodes;
 	size_t count = 0;
-	uint32_t real;
 	int result = 0;
 	if (!vm->disk_count || vm->disks == VM_DISKS_REAL)
 		return 0;
-	if (real_disks(vm, &real, err))
+	if (find_nodes(vm, &nodes, err))
 		return -1;
 	vm->disks = VM_DISKS_UNKNOWN;
 	for (size_t i = 0; i < vm->disk_count && !result; i++) {
-		bool device = false;
-		if ((real & (1u << i)) || !has_disk(vm, i))
+		struct passed passed;
+		if ((nodes.real & (1u << i)) || !has_disk(vm, i))
 			continue;
-		result = pass_volume(vm, i, &device, err);
-		if (result)
-			break;
-		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_real_node(i, device) };
-		steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "real") };
-		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
+		result = pass_volume(vm, i, &passed, err);
+		if (!result)
+			count += add_attach_steps(vm, i, &passed, steps + count);
 	}
 	vm->fds_linger = true;
 	// What was prepared before a failure goes in too: vm_detach_disks takes all of it out again.
@@ -186,28 +225,33 @@ static int fill_linger(struct vm *vm, struct error *err)
 	return 0;
 }
 
-static int swap_to_hold(struct vm *vm, uint32_t real, struct error *err)
+// From the volume to HOLD; what is above the volume goes first, which writes and drops what it keeps of it.
+static size_t add_detach_steps(
+	const struct vm *vm, size_t i, const struct nodes *nodes, uint64_t bytes, struct qmp_step *steps)
 {
-	const Holdfast__Group *group = group_spec(vm->group)->group;
-	struct qmp_step steps[3 * QEMU_DISKS_MAX];
+	uint32_t bit = 1u << i;
 	size_t count = 0;
-	uint32_t hold = 0;
-	if (vm->disks == VM_DISKS_UNKNOWN && query_nodes(vm, "hold", &hold, err))
-		return -1;
+	if (!(nodes->hold & bit))
+		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, bytes) };
+	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "hold") };
+	if (nodes->qcow & bit)
+		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("qcow", i) };
+	if (nodes->span & bit)
+		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("span", i) };
+	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("real", i) };
+	return count;
+}
+
+static int swap_to_hold(struct vm *vm, const struct nodes *nodes, struct error *err)
+{
+	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
 	uint64_t bytes[QEMU_DISKS_MAX];
+	size_t count = 0;
+	if (vm_disk_bytes(vm, bytes, err))
+		return -1;
 	for (size_t i = 0; i < vm->disk_count; i++)
-		if ((real & (1u << i)) &&
-			storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i),
-				&bytes[i], err))
-			return -1;
-	for (size_t i = 0; i < vm->disk_count; i++) {
-		if (!(real & (1u << i)))
-			continue;
-		if (!(hold & (1u << i)))
-			steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, bytes[i]) };
-		steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "hold") };
-		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("real", i) };
-	}
+		if (nodes->real & (1u << i))
+			count += add_detach_steps(vm, i, nodes, bytes[i], steps + count);
 	vm->disks = VM_DISKS_UNKNOWN;
 	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s: its disks cannot be closed", vm->name);
@@ -265,14 +309,14 @@ static int check_closed(struct vm *vm, struct error *err)
 
 int vm_detach_disks(struct vm *vm, struct error *err)
 {
-	uint32_t real;
+	struct nodes nodes;
 	if (!vm->disk_count || vm->disks == VM_DISKS_HOLD)
 		return 0;
-	if (fill_linger(vm, err) || real_disks(vm, &real, err))
+	if (fill_linger(vm, err) || find_nodes(vm, &nodes, err))
 		return -1;
-	if (vm->fds_linger && real && run_for_an_instant(vm, err))
+	if (vm->fds_linger && nodes.real && run_for_an_instant(vm, err))
 		return -1;
-	if (swap_to_hold(vm, real, err))
+	if (swap_to_hold(vm, &nodes, err))
 		return -1;
 	return check_closed(vm, err);
 }
@@ -280,10 +324,13 @@ int vm_detach_disks(struct vm *vm, struct error *err)
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err)
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
-	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++)
-		if (has_disk(vm, i) &&
-			storage_volume_bytes(group_hypervisor(vm->group)->storage, group, volume_of(vm, i),
-				&bytes[i], err))
-			return error_prefix(err, "VM %s: disk %s", vm->name, vm->definition->disks[i]->name);
+	for (size_t i = 0; i < vm->definition->n_disks && i < QEMU_DISKS_MAX; i++) {
+		const Holdfast__Disk *disk = vm->definition->disks[i];
+		bytes[i] = disk->size_bytes; // a qcow2 volume has more, for checkpoints
+		if (has_disk(vm, i) && !is_qcow2(vm, i) &&
+			storage_volume_bytes(
+				group_hypervisor(vm->group)->storage, group, disk->volume, &bytes[i], err))
+			return error_prefix(err, "VM %s: disk %s", vm->name, disk->name);
+	}
 	return 0;
 }

@@ -55,7 +55,7 @@ void vm_watch(struct vm *vm, int pidfd);
 int vm_connect(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: QMP
 // Once its vcpus run: QEMU lets go of the descriptors that vm_attach_disks passed.
 int vm_disks_after_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits
-// Sizes of its volumes, in the order of its disks, for vm_spawn.
+// Sizes of its disks as the guest sees them, in their order, for vm_spawn.
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err) MUST_CHECK;
 int vm_query_status(struct vm *vm, char status[32], struct error *err) MUST_CHECK;	// waits: QEMU's run state
 int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: SIGKILL, until it is gone

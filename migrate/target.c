@@ -109,7 +109,10 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 	if (!bytes)
 		return error_set(err, ERROR_NO_SPACE, "no memory for VM %s", vm_name(vm));
 	for (size_t i = 0; i < definition->n_disks; i++)
-		bytes[i] = volume_bytes(hello, definition->disks[i]->volume);
+		// As the guest sees it: a qcow2 volume has more, for checkpoints.
+		bytes[i] = definition->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2
+			? definition->disks[i]->size_bytes
+			: volume_bytes(hello, definition->disks[i]->volume);
 	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
 		return -1;
 	return vm_spawn(vm, VM_SPAWN_INCOMING, bytes, err);

@@ -42,6 +42,9 @@ sends '.vm_create.vm | .name == "db" and .group == "web" and .cpus == 2 and .mem
     --serial /dev/ttyS0 --serial /tmp/x --offline-action turn-off --restart-limit 5 --restart-period 2m
 sends '.vm_create.vm | .cpus == 1 and .disks == [] and .offline_action == "save" and .restart_limit == 3 and .restart_period_s == 900' \
     vm create db --group web --memory 64
+sends '[.vm_create.vm.disks[] | [.size_bytes, .format]] == [[67108864, "qcow2"], [1048576, "raw"]]' \
+    vm create db --group web --memory 64 --disk 64M,format=qcow2 --disk 1M,format=raw
+sends '[.vm_create.vm.disks[].format] == ["qcow2", "qcow2"]' vm create db --group web --memory 64 --disk 64M --disk 1M --checkpoints
 sends '.vm_create.vm | .control == null and ([.disks[] | [.limit, .weight]] == [[null, 0]])' vm create db --group web --memory 64 --disk 1G
 sends '.vm_create.vm | .control == {cpu_reserve: 20, cpu_limit: 50, cpu_weight: 300, memory_max_mib: 4096, memory_floor_mib: 512,
     memory_target_mib: 1024, cpus_max: 0} and .disks[0].limit == {iops: 500, bytes_per_s: 20971520} and .disks[0].weight == 0

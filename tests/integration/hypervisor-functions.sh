@@ -72,14 +72,15 @@ with_small_vm() {
 
 # The test guest, which counts in a database on its disk and reports each row on a serial port.
 guest=$BUILD/guest
-with_guest_vm() {
+disk=64M
+with_guest_vm() { # with $disk
     [ -e "$guest/vmlinuz" ] || "$SOURCE/tests/guest/build-guest" "$guest"
     cp "$guest/vmlinuz" "$guest/initrd.gz" "$dir" # where QEMU's user may read them
     chmod 755 "$dir"
     chmod 644 "$dir/vmlinuz" "$dir/initrd.gz"
     hv_start
     hf group create g "$@"
-    hf vm create v --group g --memory 128 --disk 64M --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" \
+    hf vm create v --group g --memory 128 --disk "$disk" --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" \
         --append "console=ttyS0 quiet panic=-1" --serial "$dir/report"
 }
 lines() { grep -c "^$1" "$dir/report" 2>/dev/null || true; }

@@ -14,6 +14,7 @@ UNIT_TESTS += tests/unit/test-log
 UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-move-state
 UNIT_TESTS += tests/unit/test-name
+UNIT_TESTS += tests/unit/test-qcow2
 UNIT_TESTS += tests/unit/test-rpc
 UNIT_TESTS += tests/unit/test-rpc-hostile
 UNIT_TESTS += tests/unit/test-rpc-tls

@@ -134,10 +134,14 @@ static void wrong_values_are_named(void **state)
 	assert_usage("group create web --directory srv", "not an absolute path");
 	assert_usage("vm create v --memory 64", "needs --group");
 	assert_usage("vm create v --group g", "needs --memory");
-	assert_usage("vm create v --group g --memory 64 --disk 64", "did you leave the unit out");
 	assert_usage("vm create v --group g --memory 64 --cpus 0", "--cpus: 0 is too small");
 	assert_usage("vm create v --group g --memory 64 --cpus 1000", "too large");
 	assert_usage("vm create v --group g --memory 99999999999", "too large");
+	assert_usage("vm create v --group g --memory 64 --disk 64", "did you leave the unit out");
+	assert_usage("vm create v --group g --memory 64 --disk 1G,format=qcow", "--disk: format: \"qcow\" is none of");
+	assert_usage("vm create v --group g --memory 64 --disk 1G,fromat=raw", "did you mean \"format\"");
+	assert_usage("vm create v --group g --memory 64 --disk 1G,format", "format has no value");
+	assert_usage("vm create v --group g --memory 64 --disk format=raw", "--disk");
 	assert_usage("fence add a1 fence_x ip", "is not KEY=VALUE");
 	assert_usage(
 		"cluster init c --node a1 --site a --address a1", "--address: \"a1\" is not an IP address");

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One line a key. What a disk may be is checked where it is made; here only that what was typed means something.
+#include "ctl/disk-option.h"
+
+#include <string.h>
+#include "ctl/value.h"
+
+#define LEAST_BYTES ((uint64_t)1 << 20)
+
+typedef int set_fn(Holdfast__Disk *disk, char *value, struct error *err);
+
+static int set_format(Holdfast__Disk *disk, char *value, struct error *err)
+{
+	if (!strcmp(value, "qcow2"))
+		disk->format = HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	else if (!strcmp(value, "raw"))
+		disk->format = HOLDFAST__DISK_FORMAT__FORMAT_RAW;
+	else
+		return error_set(err, ERROR_USAGE, "\"%.40s\" is none of raw|qcow2", value);
+	return 0;
+}
+
+static const struct {
+	const char *key;
+	set_fn *set;
+} keys[] = {
+	{ "format", set_format },
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static int set_key(Holdfast__Disk *disk, const char *key, char *value, struct error *err)
+{
+	const char *words[KEYS + 1] = { NULL };
+
+	for (size_t i = 0; i < KEYS; i++) {
+		words[i] = keys[i].key;
+		if (strcmp(keys[i].key, key))
+			continue;
+		if (!value)
+			return error_set(err, ERROR_USAGE, "%s has no value: give %s=...", key, key);
+		return keys[i].set(disk, value, err) ? error_prefix(err, "%s", key) : 0;
+	}
+	const char *nearest = value_nearest(key, words);
+	return error_set(err, ERROR_USAGE, "a disk has no \"%.40s\"%s%s%s", key, nearest ? ": did you mean \"" : "",
+		nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+int disk_option_parse(char *text, Holdfast__Disk *disk, struct error *err)
+{
+	char *size = strsep(&text, ",");
+
+	if (value_size(size, &disk->size_bytes, err))
+		return -1;
+	if (disk->size_bytes < LEAST_BYTES)
+		return error_set(
+			err, ERROR_USAGE, "\"%.40s\" is too small: did you leave the unit out?", size);
+	while (text) {
+		char *value = strsep(&text, ",");
+		char *key = strsep(&value, "=");
+		if (set_key(disk, key, value, err))
+			return -1;
+	}
+	return 0;
+}

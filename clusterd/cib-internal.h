@@ -85,6 +85,11 @@ xmlNode *cib_xml_first(const xmlNode *parent, const char *name);	// first child 
 xmlNode *cib_xml_next(const xmlNode *xml, const char *name);
 xmlNode *cib_xml_at(xmlNode *root, const char *const path[]);		// down by element names, ends with NULL
 
+// ---- cib-history.c: what Pacemaker remembers of a group's actions
+
+// The name of a node in STATUS (the CIB's <status>) whose last action on the group was to stop it after a move away from it, or NULL.
+const char *cib_history_moved_from(const xmlNode *status, const char *group);
+
 // ---- cib-status.c: the only user of libpe_status
 
 int cib_status_fill(struct cib_snapshot *snapshot, xmlNode *cib, struct error *err) MUST_CHECK;	// CIB is consumed

@@ -307,14 +307,39 @@ int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err
 
 // ---- failures
 
-int cib_cleanup(struct cib *cib, const char *group, const char *node, struct error *err)
+// The controller's and the attribute manager's protocols are no installed interface of Pacemaker; its tool is.
+static int crm_resource(
+	struct cib *cib, const char *verb, const char *group, const char *node, struct error *err)
 {
-	const char *argv[] = { "crm_resource", "--cleanup", "--resource", group, node ? "--node" : NULL, node,
+	const char *argv[] = { "crm_resource", verb, "--resource", group, node ? "--node" : NULL, node,
 		NULL };
 
 	if (name_check("group", group, err) < 0 || (node && name_check("node", node, err) < 0))
 		return -1;
-	// the controller's and the attribute manager's protocols are no installed interface of Pacemaker; its tool is
 	return task_self() ? spawn_run(argv, cib->timeout_ms, NULL, err)
 			   : spawn_run_blocking(argv, cib->timeout_ms, NULL, err);
+}
+
+static int forget_finished_move(struct cib *cib, const char *name, struct error *err)
+{
+	struct cib_snapshot *snapshot = NULL;
+
+	if (cib_snapshot(cib, &snapshot, err) < 0)
+		return -1;
+	const struct cib_group *group = cib_snapshot_group(snapshot, name);
+	int result = group && group->moved_from ? cib_forget_history(cib, name, group->moved_from, err) : 0;
+	cib_snapshot_free(snapshot);
+	return result;
+}
+
+int cib_cleanup(struct cib *cib, const char *group, const char *node, struct error *err)
+{
+	if (!node && forget_finished_move(cib, group, err) < 0)
+		return -1;
+	return crm_resource(cib, "--cleanup", group, node, err);
+}
+
+int cib_forget_history(struct cib *cib, const char *group, const char *node, struct error *err)
+{
+	return crm_resource(cib, "--refresh", group, node, err);
 }

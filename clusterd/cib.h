@@ -33,6 +33,7 @@ struct cib_group {
 	bool pending;			// an action is in flight
 	char *failure;			// last failed action in words, or NULL
 	char *move_to;			// our move constraint's target, or NULL
+	char *moved_from;		// a node whose history still says that the group was moved away from it, or NULL
 };
 struct cib_node {
 	Holdfast__Node *node;
@@ -89,7 +90,12 @@ int cib_clear_current(struct cib *cib, const char *group, uint64_t epoch, struct
 int cib_set_move(struct cib *cib, const char *group, const char *to, struct error *err) MUST_CHECK;
 int cib_set_fence_device(struct cib *cib, const Holdfast__FenceDevice *device, struct error *err) MUST_CHECK;
 int cib_delete_fence_device(struct cib *cib, const char *node, struct error *err) MUST_CHECK;
-// As crm_resource --cleanup: forgets failures of the group (on NODE, or everywhere if NULL), so that Pacemaker tries again.
+// As crm_resource --cleanup: forgets failures of the group (on NODE, or everywhere if NULL: then also a finished move, first), so that Pacemaker
+// tries again.
 int cib_cleanup(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;
+// As crm_resource --refresh: forgets the group's whole history on NODE, where it is not active; Pacemaker looks again what is there. A finished move
+// must not stay in the history of the node it left: whenever the history of the node it went to is lost (a cleanup, a restart of Pacemaker there),
+// Pacemaker 2.1.5 takes the old move for one that is half done, and stops and starts the group to recover from it (tried).
+int cib_forget_history(struct cib *cib, const char *group, const char *node, struct error *err) MUST_CHECK;
 
 #endif

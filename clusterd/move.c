@@ -20,6 +20,7 @@
 #define NOTHING_HAPPENS_MS 30000
 #define HOST_TIMEOUT_MS 10000u
 #define EVENT_TIMEOUT_MS 5000u
+#define IDLE_TIMEOUT_MS 30000 // so long a move waits for what Pacemaker is doing to the group
 
 struct mover {
 	struct clusterd *cd;
@@ -311,7 +312,8 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 	// A failure counted on the target would keep Pacemaker from acting: an administrator's move is a new try.
 	if (group->failure &&
 		cib_link_do(cd->cib, &settling, cib_cleanup(cib, mover->group, mover->target, &settling)) < 0)
-		log_warning("group=%s: its failures on %s stay: %s", mover->group, mover->target, settling.message);
+		log_warning("group=%s: its failures on %s stay: %s", mover->group, mover->target,
+			settling.message);
 	if (cib_link_do(cd->cib, err, cib_set_move(cib, mover->group, mover->target, err)) < 0) {
 		cancel_prepared(mover);
 		return error_prefix(err, "group %s was not moved", mover->group);
@@ -371,13 +373,35 @@ static const char **possible_owners(struct clusterd *cd, const char *name, struc
 	return nodes;
 }
 
+// Waits while Pacemaker acts on the group; plan() says what is wrong if it does not end.
+static int await_idle(struct mover *mover, struct error *err)
+{
+	int64_t begin_us = loop_now_us();
+
+	for (;;) {
+		struct error waited = ERROR_INIT;
+		cleanup_view struct view *view = view_take(mover->cd);
+		const struct cib_group *group = view_group(mover->cd, view, mover->group, err);
+
+		if (!group)
+			return -1;
+		if (!group->pending || group->blocked || group->move_to ||
+			passed_ms(begin_us) > IDLE_TIMEOUT_MS)
+			return 0;
+		say(mover, "waiting until Pacemaker has done with group %s", mover->group);
+		if (notice_wait(&mover->cd->changed, 1000, "Pacemaker", &waited) < 0 &&
+			waited.code != ERROR_TIMEOUT)
+			return error_copy(err, &waited);
+	}
+}
+
 static int run(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
 	struct error *err)
 {
 	cleanup_free const char **nodes = possible_owners(mover->cd, move->name, err);
 	const struct cib_group *group = NULL;
 
-	if (!nodes)
+	if (!nodes || await_idle(mover, err) < 0)
 		return -1;
 	cleanup_view struct view *view = view_take_hosts(mover->cd, nodes);
 	if (plan(mover, move, view, &group, err) < 0)

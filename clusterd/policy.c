@@ -72,6 +72,9 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 	}
 	if (group->move_to || !settled)
 		return POLICY_NONE;
+	if (group->moved_from && owner && strcmp(owner, group->moved_from) != 0 && !group->blocked &&
+		facts->coordinates && facts->left_online)
+		return POLICY_FORGET_HISTORY;
 	// Also when it runs elsewhere: a failure that stays counted would keep it from being taken over there.
 	if (group->failure && !group->blocked && group->wanted_started && facts->coordinates &&
 		facts->replica_ready && !facts->replica_was_ready)
@@ -83,8 +86,8 @@ enum policy_action policy_decide(const struct cib_group *group, const struct pol
 
 static char *shape_of(const struct cib_group *group)
 {
-	return g_strdup_printf("%s|%s|%s|%s|%d%d%d%d|%s", group->current ? group->current : "",
-		group->active_on[0] ? group->active_on[0] : "",
+	return g_strdup_printf("%s|%s|%s|%s|%s|%d%d%d%d|%s", group->moved_from ? group->moved_from : "",
+		group->current ? group->current : "", group->active_on[0] ? group->active_on[0] : "",
 		group->active_on[0] && group->active_on[1] ? group->active_on[1] : "",
 		group->move_to ? group->move_to : "", group->failed, group->blocked, group->pending,
 		group->wanted_started, group->failure ? group->failure : "");
@@ -149,9 +152,11 @@ static struct memory *remember(struct policy *policy, const struct cib_group *gr
 // ---- acting
 
 // EPOCH is that of the snapshot on which it was decided.
-static int act(
-	struct clusterd *cd, const char *name, uint64_t epoch, enum policy_action action, struct error *err)
+static int act(struct clusterd *cd, const struct cib_group *group, uint64_t epoch, enum policy_action action,
+	struct error *err)
 {
+	const char *name = group->spec->group->name, *moved_from = group->moved_from;
+
 	switch (action) {
 	case POLICY_NONE:
 		return 0;
@@ -170,6 +175,9 @@ static int act(
 		log_info("group=%s: the failed move is forgotten, Pacemaker looks again where its guests are",
 			name);
 		return cib_link_do(cd->cib, err, cib_cleanup(cib, name, NULL, err));
+	case POLICY_FORGET_HISTORY:
+		log_info("group=%s: the finished move is taken out of Pacemaker's history", name);
+		return cib_link_do(cd->cib, err, cib_forget_history(cib, name, moved_from, err));
 	case POLICY_CLEAR_RECORD:
 		log_info("group=%s: both replicas are in sync: the record of current data is cleared", name);
 		return cib_link_do(cd->cib, err, cib_clear_current(cib, name, epoch, err));
@@ -190,7 +198,7 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 	struct error err = ERROR_INIT;
 
 	struct memory *memory = remember(policy, group);
-	if (!group->move_to && !group->blocked && !group->failure && !group->current)
+	if (!group->move_to && !group->blocked && !group->failure && !group->current && !group->moved_from)
 		return;
 	bool start_failed = group->failure && group->wanted_started && clusterd_coordinates(cd);
 	bool ready = start_failed && replica_says(cd, group->spec->group, volumes_in_sync); // waits
@@ -209,6 +217,7 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 		.coordinates = clusterd_coordinates(cd),
 		.own_move = move_under_way(cd, name),
 		.target_online = group->move_to && status_node_online(&view->input, group->move_to),
+		.left_online = group->moved_from && status_node_online(&view->input, group->moved_from),
 		.in_sync = in_sync,
 		.replica_ready = ready,
 		.replica_was_ready = memory->replica_was_ready,
@@ -218,7 +227,7 @@ static void look_at(struct policy *policy, const struct snapshot *snapshot, cons
 	if (action == POLICY_NONE || loop_now_us() - memory->acted_us < PAUSE_US)
 		return;
 	memory->acted_us = loop_now_us();
-	if (act(cd, name, snapshot->cib->epoch, action, &err) < 0)
+	if (act(cd, group, snapshot->cib->epoch, action, &err) < 0)
 		log_warning("group=%s: %s", name, err.message);
 }
 

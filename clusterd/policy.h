@@ -20,6 +20,7 @@ enum policy_action {
 	POLICY_SETTLE_MOVE,	// it was abandoned: take the constraint away and, if the guests run here, forget the failure
 	POLICY_FORGET_MOVE,	// blocked by a failed migrate_to; if the guests run here, forget the failure
 	POLICY_FORGET_BLOCK,	// blocked by it for long, and no node has said that the guests run there: let Pacemaker look again
+	POLICY_FORGET_HISTORY,	// the node that a finished move left still remembers it: see cib_forget_history
 	POLICY_RETRY_START,	// failed to start, and the replica that it lacked is there now
 	POLICY_CLEAR_RECORD,	// "only N has current data", but both replicas are in sync: there was nothing to resync
 };
@@ -28,6 +29,7 @@ struct policy_facts {
 	bool coordinates;
 	bool own_move;			// runs in this clusterd
 	bool target_online;		// of the move's constraint
+	bool left_online;		// the node in moved_from
 	bool in_sync;			// both replicas are connected and up to date, asked after the record was seen
 	bool replica_ready;		// some possible owner has all volumes connected and up to date
 	bool replica_was_ready;		// when the present failure was first seen

@@ -164,6 +164,53 @@ static void failed_move_leaves_the_guest_alone(void **state)
 	}
 }
 
+#define FOUND_ON_B1 EXECUTE("--op-fail", "sales_monitor_0@b1=0")
+
+static void drop_history(const char *node)
+{
+	struct error err = ERROR_INIT;
+	cleanup_free char *xpath = NULL;
+
+	assert_true(asprintf(&xpath, "//node_state[@uname='%s']//lrm_resource[@id='sales']", node) > 0);
+	const char *const argv[] = { "cibadmin", "--delete", "--force", "--xpath", xpath, NULL };
+	assert_ok(spawn_run_blocking(argv, 30000, NULL, &err), err);
+}
+
+static char *moved_from(struct fixture *fixture)
+{
+	struct cib_snapshot *snapshot = snapshot_of(fixture);
+	const char *node = cib_snapshot_group(snapshot, "sales")->moved_from;
+	char *copy = node ? strdup(node) : NULL;
+
+	cib_snapshot_free(snapshot);
+	return copy;
+}
+
+// b1, where the group was moved to, loses its history and is asked what runs there: with the old move still in a1's history Pacemaker would
+// recover from a move that it takes for half done.
+static void finished_move_is_no_reason_for_recovery(void **state)
+{
+	start_sales(*state);
+	assert_null(moved_from(*state));
+	set_move(*state, "b1");
+	free(fixture_simulate(*state, EXECUTE(), 1));
+	set_move(*state, NULL);
+	cleanup_free char *node = moved_from(*state);
+	assert_string_equal(node, "a1");
+	drop_history("b1");
+	free(fixture_simulate(*state, FOUND_ON_B1, 1));
+	cleanup_free char *recovery = fixture_simulate(*state, PLAN, 0);
+	assert_planned(recovery, "Restart", true);
+	drop_history("b1");
+	drop_history("a1");
+	assert_null(moved_from(*state));
+	free(fixture_simulate(*state, FOUND_ON_B1, 1));
+	cleanup_free char *calm = fixture_simulate(*state, EXECUTE(), 1);
+	assert_planned(calm, "Restart", false);
+	assert_planned(calm, "stop", false);
+	assert_active_on(*state, "b1");
+}
+
 static void lost_owner_is_fenced_first(void **state)
 {
 	start_sales(*state);
@@ -222,6 +269,7 @@ static const struct CMUnitTest tests[] = {
 	CIB_TEST(move_is_a_migration_and_needs_no_score),
 	CIB_TEST(move_to_where_it_may_not_run_leaves_it_where_it_is),
 	CIB_TEST(failed_move_leaves_the_guest_alone),
+	CIB_TEST(finished_move_is_no_reason_for_recovery),
 	CIB_TEST(lost_owner_is_fenced_first),
 	CIB_TEST(record_keeps_it_from_the_other_node),
 	CIB_TEST(failure_goes_to_the_other_node_at_once),

@@ -106,6 +106,24 @@ static void a_failed_move_is_forgotten_where_the_group_is(void **state)
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
 }
 
+static void a_finished_move_is_taken_out_of_the_history(void **state)
+{
+	struct cib_group group = { .wanted_started = true, .active_on = { b1 }, .moved_from = a1 };
+	struct policy_facts facts = calm();
+
+	facts.left_online = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_FORGET_HISTORY);
+	group.move_to = a1; // it goes back there: not in its way
+	facts.own_move = true;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	group.move_to = NULL;
+	facts.left_online = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+	facts.left_online = true;
+	facts.coordinates = false;
+	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
+}
+
 static void a_start_is_tried_again_when_its_replica_has_come(void **state)
 {
 	struct cib_group group = { .wanted_started = true, .failed = true, .failure = start_failed };
@@ -114,7 +132,8 @@ static void a_start_is_tried_again_when_its_replica_has_come(void **state)
 	assert_int_equal(policy_decide(&group, &facts), POLICY_NONE);
 	facts.replica_ready = true;
 	assert_int_equal(policy_decide(&group, &facts), POLICY_RETRY_START);
-	group.active_on[0] = (char *)"b1"; // a failure counted on the node whose replica has come would keep it from taking over
+	group.active_on[0] =
+		(char *)"b1"; // a failure counted on the node whose replica has come would keep it from taking over
 	assert_int_equal(policy_decide(&group, &facts), POLICY_RETRY_START);
 	group.active_on[0] = NULL;
 	facts.replica_was_ready = true; // so that was not what it lacked
@@ -158,6 +177,7 @@ int main(void)
 		cmocka_unit_test(an_abandoned_move_is_settled_by_its_source),
 		cmocka_unit_test(a_lost_target_frees_the_group_at_once),
 		cmocka_unit_test(a_failed_move_is_forgotten_where_the_group_is),
+		cmocka_unit_test(a_finished_move_is_taken_out_of_the_history),
 		cmocka_unit_test(a_start_is_tried_again_when_its_replica_has_come),
 		cmocka_unit_test(a_record_that_no_resync_clears_is_cleared),
 	};

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads the histories of a group's actions that Pacemaker keeps per node in the CIB's status. Pure; knows nothing of libpe_status.
+#include "clusterd/cib-internal.h"
+
+#include <string.h>
+#include <crm/msg_xml.h>
+
+static bool is_task(const xmlNode *op, const char *task)
+{
+	const char *value = crm_element_value(op, XML_LRM_ATTR_TASK);
+
+	return value && !strcmp(value, task);
+}
+
+static const xmlNode *history_of(xmlNode *node_state, const char *group)
+{
+	static const char *const path[] = { "lrm", "lrm_resources", NULL };
+	xmlNode *resources = cib_xml_at(node_state, path);
+
+	for (xmlNode *history = cib_xml_first(resources, "lrm_resource"); history;
+		history = cib_xml_next(history, "lrm_resource"))
+		if (!strcmp(cib_xml_id(history), group))
+			return history;
+	return NULL;
+}
+
+// The newest operation that is no monitor; *moved: a successful migrate_to is in the history too.
+static const xmlNode *last_action(const xmlNode *history, bool *moved)
+{
+	const xmlNode *last = NULL;
+	int last_call = -1;
+
+	for (xmlNode *op = cib_xml_first(history, "lrm_rsc_op"); op; op = cib_xml_next(op, "lrm_rsc_op")) {
+		int call = -1, rc = -1;
+		crm_element_value_int(op, XML_LRM_ATTR_CALLID, &call);
+		crm_element_value_int(op, XML_LRM_ATTR_RC, &rc);
+		*moved |= is_task(op, "migrate_to") && rc == 0;
+		if (!is_task(op, "monitor") && call > last_call) {
+			last = op;
+			last_call = call;
+		}
+	}
+	return last;
+}
+
+const char *cib_history_moved_from(const xmlNode *status, const char *group)
+{
+	for (xmlNode *node = cib_xml_first(status, "node_state"); node;
+		node = cib_xml_next(node, "node_state")) {
+		bool moved = false;
+		const xmlNode *history = history_of(node, group);
+		const xmlNode *last = history ? last_action(history, &moved) : NULL;
+		if (moved && last && is_task(last, "stop"))
+			return crm_element_value(node, XML_ATTR_UNAME);
+	}
+	return NULL;
+}

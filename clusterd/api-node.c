@@ -5,6 +5,7 @@
 
 #include "clusterd/api.h"
 #include "clusterd/forward.h"
+#include "clusterd/story.h"
 #include "clusterd/view.h"
 #include "common/cleanup.h"
 #include "common/spawn.h"
@@ -65,6 +66,8 @@ API_HANDLER(serve_fence)
 	const char *const argv[] = { "stonith_admin", "--reboot", name, "--timeout", timeout, "--tolerance",
 		"0s", NULL };
 
+	int64_t begin_us = g_get_real_time();
+
 	if (!node || api_need_quorum(cd, err) < 0)
 		return -1;
 	if (!node->fence_device)
@@ -77,6 +80,10 @@ API_HANDLER(serve_fence)
 	rpc_call_progress(call, -1, "fencing node %s", name);
 	if (spawn_run(argv, (FENCE_TIMEOUT_S + 10) * 1000, NULL, err) < 0)
 		return error_prefix(err, "node %s was not fenced", name);
+	// Pacemaker takes it for down from the order on: nobody will see it unclean (watch.c).
+	if (!story_last(events_store(cd->events), "node-fenced", name, begin_us))
+		events_emit_text(cd->events, "node-fenced", name, NULL, "node %s was fenced, as %s asked for",
+			name, rpc_call_peer(call));
 	api_reply_done(reply);
 	return 0;
 }

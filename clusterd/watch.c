@@ -128,25 +128,29 @@ void watch_membership(struct watch *watch, enum membership_change change, const 
 
 // ---- Pacemaker
 
+static bool told_lately(const struct watch *watch, const char *kind, const char *node, unsigned seconds)
+{
+	return story_last(events_store(watch->cd->events), kind, node, realtime_us() - seconds * 1000000ll) !=
+		NULL;
+}
+
+// A node may also be fenced while it is a member still, because a stop failed there.
 static void node_seen(struct watch *watch, const struct cib_node *node)
 {
 	const char *name = node->node->name;
-	bool was_unclean = g_hash_table_contains(watch->unclean, name);
 
-	if (!node->online && !node->clean) {
-		if (!was_unclean)
-			g_hash_table_add(watch->unclean, g_strdup(name));
+	if (!node->clean) {
+		g_hash_table_add(watch->unclean, g_strdup(name));
 		return;
 	}
-	if (!was_unclean)
+	if (!g_hash_table_remove(watch->unclean, name) || node->online || !clusterd_coordinates(watch->cd) ||
+		told_lately(watch, "node-fenced", name, 30))
 		return;
-	g_hash_table_remove(watch->unclean, name);
-	if (node->online || !clusterd_coordinates(watch->cd))
-		return;
-	bool confirmed = story_last(events_store(watch->cd->events), "node-confirmed", name,
-				 realtime_us() - 60 * 1000000ll) != NULL;
 	events_emit_text(watch->cd->events, "node-fenced", name, NULL,
-		confirmed ? "node %s is down: an administrator confirmed it" : "node %s was fenced", name);
+		told_lately(watch, "node-confirmed", name, 60)
+			? "node %s is down: an administrator confirmed it"
+			: "node %s was fenced",
+		name);
 }
 
 static void group_seen(struct watch *watch, const struct cib_group *group)

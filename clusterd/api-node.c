@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// node list, show, fence, confirm-down. Fencing and the record of an administrator's word are Pacemaker's own (stonith_admin).
+// node list, show, fence, confirm-down, drain, resume. Fencing and the record of an administrator's word are Pacemaker's own (stonith_admin).
 #include <glib.h>
 #include <string.h>
 
 #include "clusterd/api.h"
+#include "clusterd/drain.h"
 #include "clusterd/forward.h"
 #include "clusterd/story.h"
 #include "clusterd/view.h"
@@ -109,10 +110,46 @@ API_HANDLER(serve_confirm_down)
 	return 0;
 }
 
+// The node itself does it, so that a lost connection or a dead client ends nothing.
+static int pass_on(struct clusterd *cd, struct rpc_call *call, const Holdfast__Request *request,
+	const char *name, Holdfast__Reply *reply, struct error *err)
+{
+	cleanup_view struct view *view = view_take(cd);
+
+	if (!view_node(cd, view, name, err))
+		return -1;
+	if (!status_node_online(&view->input, name))
+		return error_set(
+			err, ERROR_UNREACHABLE, "node %s is offline: it has no groups to move away", name);
+	return forward_call(cd, call, request, name, reply, err);
+}
+
+API_HANDLER(serve_drain)
+{
+	const char *name = request->node_drain->name;
+
+	if (strcmp(name, cd->config.node))
+		return pass_on(cd, call, request, name, reply, err);
+	if (drain_run(cd, call, request->node_drain, err) < 0)
+		return -1;
+	api_reply_done(reply);
+	return 0;
+}
+
+API_HANDLER(serve_resume)
+{
+	if (drain_resume(cd, call, request->node_resume, err) < 0)
+		return -1;
+	api_reply_done(reply);
+	return 0;
+}
+
 const struct api_verb api_node_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_NODE_LIST, CALLER_ADMIN, 0, serve_list },
 	{ HOLDFAST__REQUEST__BODY_NODE_SHOW, CALLER_ADMIN, 0, serve_show },
 	{ HOLDFAST__REQUEST__BODY_NODE_FENCE, CALLER_ADMIN, API_CHANGES, serve_fence },
 	{ HOLDFAST__REQUEST__BODY_NODE_CONFIRM_DOWN, CALLER_ADMIN, API_CHANGES, serve_confirm_down },
+	{ HOLDFAST__REQUEST__BODY_NODE_DRAIN, CALLER_ADMIN, API_CHANGES, serve_drain },
+	{ HOLDFAST__REQUEST__BODY_NODE_RESUME, CALLER_ADMIN, API_CHANGES, serve_resume },
 	{ 0 },
 };

@@ -64,6 +64,7 @@ int cib_remove(struct cib *cib, const char *xpath, struct error *err) MUST_CHECK
 
 xmlNode *cib_xml_new(void);						// an empty <configuration>
 void cib_xml_set_value(xmlNode *configuration, const char *set, const char *name, const char *value);	// crm_config
+void cib_xml_set_standby(xmlNode *configuration, const Holdfast__Node *node, bool on);
 void cib_xml_add_group(xmlNode *configuration, const Holdfast__GroupSpec *spec, uint64_t base);		// definition, VMs, owners
 void cib_xml_add_primitive(xmlNode *configuration, const char *group);
 void cib_xml_set_target_role(xmlNode *configuration, const char *group, bool started);

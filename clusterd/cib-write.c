@@ -129,6 +129,28 @@ int cib_set_node(struct cib *cib, const Holdfast__Node *node, struct error *err)
 	return change(cib, "cannot record the node", fill_node, (void *)node, err);
 }
 
+struct standby {
+	const Holdfast__Node *node;
+	bool on;
+};
+
+static int fill_standby(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)
+{
+	const struct standby *wish = data;
+
+	(void)cib, (void)epoch, (void)err;
+	cib_xml_set_standby(fragment, wish->node, wish->on);
+	return 0;
+}
+
+int cib_set_standby(struct cib *cib, const Holdfast__Node *node, bool on, struct error *err)
+{
+	struct standby wish = { node, on };
+
+	return change(cib, on ? "cannot put the node into standby" : "cannot take the node out of standby",
+		fill_standby, &wish, err);
+}
+
 // ---- role, record, move
 
 struct placement {

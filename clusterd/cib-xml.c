@@ -66,6 +66,18 @@ void cib_xml_set_value(xmlNode *configuration, const char *set, const char *name
 	}
 }
 
+void cib_xml_set_standby(xmlNode *configuration, const Holdfast__Node *node, bool on)
+{
+	char id[32], set[48], name[64];
+
+	snprintf(id, sizeof(id), "%u", node->nodeid);
+	snprintf(set, sizeof(set), "nodes-%u", node->nodeid); // ids as crm_standby makes them
+	snprintf(name, sizeof(name), "nodes-%u-standby", node->nodeid);
+	xmlNode *xml = section(section(configuration, XML_CIB_TAG_NODES, NULL), XML_CIB_TAG_NODE, id);
+	crm_xml_add(xml, XML_ATTR_UNAME, node->name);
+	nvpair(section(xml, XML_TAG_ATTR_SETS, set), name, "standby", on ? "on" : "off");
+}
+
 static void set_message(xmlNode *configuration, const char *set, const char *prefix, const char *object,
 	const ProtobufCMessage *message)
 {
@@ -80,7 +92,8 @@ static void set_message(xmlNode *configuration, const char *set, const char *pre
 
 static const char *const primitive_meta[][2] = {
 	{ "allow-migrate", "true" },
-	{ "resource-stickiness", "100000" }, // more than any preferred owner: a move is an order, never the scheduler's idea
+	{ "resource-stickiness",
+		"100000" }, // more than any preferred owner: a move is an order, never the scheduler's idea
 	{ "migration-threshold",
 		"1" }, // restarts in place were hypervisord's: what comes here goes to another node
 	{ "failure-timeout", "6h" },

@@ -72,6 +72,8 @@ int cib_read_group(struct cib *cib, const char *name, Holdfast__GroupSpec **spec
 // ---- what shall be
 
 int cib_set_node(struct cib *cib, const Holdfast__Node *node, struct error *err) MUST_CHECK;
+// Pacemaker's standby: it runs nothing on the node. As crm_standby sets it, so that both show and change the same.
+int cib_set_standby(struct cib *cib, const Holdfast__Node *node, bool on, struct error *err) MUST_CHECK;
 int cib_set_options(struct cib *cib, const char *cluster_name, const char *witness, struct error *err) MUST_CHECK;	// no-quorum-policy etc., once
 // Creates the primitive (target-role Stopped), its constraints and the definition. ERROR_EXISTS.
 int cib_create_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;

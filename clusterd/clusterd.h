@@ -15,6 +15,7 @@
 #include "common/tls.h"
 
 struct cib_link;
+struct drain;
 struct host_link;
 struct peers;
 struct policy;
@@ -39,6 +40,8 @@ struct clusterd {
 	struct watch *watch;
 
 	GHashTable *moving;		// names of groups whose move runs in this clusterd
+	unsigned moves;			// how many of them have had their turn: config.moves_at_once at most
+	struct drain *drain;
 	struct notice changed;		// the CIB, the membership or a connection changed
 	struct task_mutex definitions;	// one change of groups, VMs or nodes at a time; the coordinator's counts
 	struct task_mutex setup;	// cluster init, join

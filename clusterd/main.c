@@ -12,6 +12,7 @@
 #include "config.h"
 #include "clusterd/api.h"
 #include "clusterd/cib-link.h"
+#include "clusterd/drain.h"
 #include "clusterd/forward.h"
 #include "clusterd/host-link.h"
 #include "clusterd/policy.h"
@@ -103,6 +104,9 @@ static int wire(struct clusterd *cd, struct error *err)
 	cd->policy = policy_new(cd, err);
 	if (!cd->policy)
 		return -1;
+	cd->drain = drain_new(cd, err);
+	if (!cd->drain)
+		return -1;
 	cd->server = api_server_new(cd);
 	if (clusterd_enter_cluster(cd, err) < 0)
 		log_error("%s", err->message); // an administrator must be able to ask what is wrong
@@ -127,6 +131,7 @@ static int run(struct clusterd *cd)
 	loop_run(cd->loop);
 	rpc_server_free(cd->server);
 	task_end_all(cd->loop, END_TIMEOUT_MS);
+	drain_free(cd->drain);
 	policy_free(cd->policy);
 	host_link_free(cd->host);
 	cib_link_free(cd->cib);

@@ -20,6 +20,7 @@
 #define NOTHING_HAPPENS_MS 30000
 #define HOST_TIMEOUT_MS 10000u
 #define EVENT_TIMEOUT_MS 5000u
+#define TURN_TIMEOUT_MS (10 * 60 * 1000)
 #define IDLE_TIMEOUT_MS 30000 // so long a move waits for what Pacemaker is doing to the group
 
 struct mover {
@@ -77,6 +78,10 @@ static int check_target(
 			definition->name, definition->name);
 	if (!status_node_online(&view->input, node))
 		return error_set(err, ERROR_UNREACHABLE, "node %s is offline", node);
+	const struct cib_node *known = status_cib_node(&view->input, node);
+	if (known && (known->standby || known->maintenance || known->node->draining))
+		return error_set(err, ERROR_FAILED,
+			"node %s is in maintenance: 'holdfast node resume %s' ends that", node, node);
 	if (!host || !host->status)
 		return error_set(err, ERROR_UNREACHABLE, "the hypervisor of node %s cannot be asked: %s",
 			node, host && host->reason ? host->reason : "no answer");
@@ -395,7 +400,27 @@ static int await_idle(struct mover *mover, struct error *err)
 	}
 }
 
-static int run(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
+// Waits until fewer moves than the node may have at once are under way. They take their turns in no order.
+static int await_turn(struct mover *mover, struct error *err)
+{
+	struct clusterd *cd = mover->cd;
+	int64_t begin_us = loop_now_us();
+
+	while (cd->moves >= cd->config.moves_at_once) {
+		struct error waited = ERROR_INIT;
+		if (passed_ms(begin_us) > TURN_TIMEOUT_MS)
+			return error_set(err, ERROR_TIMEOUT, "group %s: %u other moves take long",
+				mover->group, cd->moves);
+		say(mover, "waiting for %u other moves", cd->moves);
+		if (notice_wait(&cd->changed, 5000, "the other moves", &waited) < 0 &&
+			waited.code != ERROR_TIMEOUT)
+			return error_copy(err, &waited);
+	}
+	cd->moves++;
+	return 0;
+}
+
+static int run_now(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
 	struct error *err)
 {
 	cleanup_free const char **nodes = possible_owners(mover->cd, move->name, err);
@@ -414,6 +439,17 @@ static int run(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__M
 	if (result)
 		*result = result_of(mover, await_event(mover));
 	return 0;
+}
+
+static int run(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
+	struct error *err)
+{
+	if (await_turn(mover, err) < 0)
+		return -1;
+	int outcome = run_now(mover, move, result, err);
+	mover->cd->moves--;
+	notice_raise(&mover->cd->changed);
+	return outcome;
 }
 
 struct background {

@@ -56,6 +56,12 @@ void status_node_problems(const struct status_input *in, const char *name, void 
 		add(list, "node %s: its hypervisor cannot be asked (%s); its guests go on", name,
 			host->reason ? host->reason : "no answer");
 	}
+	if (node && node->node->draining && !node->standby)
+		add(list,
+			"node %s is being emptied and still has groups: 'holdfast events' says what keeps "
+			"them; move or stop "
+			"them, or end it with 'holdfast node resume %s'",
+			name, name);
 	if (in->cib && node && !node->fence_device)
 		add(list,
 			"node %s has no fence device: after its loss its groups stay down; run 'holdfast "

@@ -67,6 +67,8 @@ static Holdfast__NodeState node_state(
 		return HOLDFAST__NODE_STATE__NODE_OFFLINE;
 	if (node && (node->maintenance || node->standby))
 		return HOLDFAST__NODE_STATE__NODE_MAINTENANCE;
+	if (node && node->node->draining)
+		return HOLDFAST__NODE_STATE__NODE_DRAINING;
 	return HOLDFAST__NODE_STATE__NODE_ONLINE;
 }
 

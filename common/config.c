@@ -43,6 +43,7 @@ static const struct key keys[] = {
 		256, 0, 1u << 30, NULL },
 	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
 		CONFIG_LOG_DIRECTORY, 0, 0, 0, NULL },
+	{ "cluster", "moves-at-once", KEY_NUMBER, offsetof(struct config, moves_at_once), NULL, 2, 1, 64, NULL },
 	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0, NULL },
 	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory),
 		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0, NULL },

@@ -29,6 +29,7 @@ struct config {
 	unsigned memory_reserve_mib;	// what the node keeps for itself
 	char *serial_directory;
 	char *isolation, *visible, *core_dumps;
+	unsigned moves_at_once;		// groups that leave the node, or come to it, at the same time
 	char *pool, *directory;
 	char *api_group;
 };

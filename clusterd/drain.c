@@ -269,6 +269,14 @@ static int await_empty(struct drain *drain, struct rpc_call *call, struct error 
 	}
 }
 
+// The next view is of after our own change.
+static int look_again(struct clusterd *cd, struct error *err)
+{
+	cleanup_snapshot struct snapshot *snapshot = cib_link_read(cd->cib, err);
+
+	return snapshot ? 0 : -1;
+}
+
 int drain_run(
 	struct clusterd *cd, struct rpc_call *call, const Holdfast__NodeDrain *request, struct error *err)
 {
@@ -284,7 +292,7 @@ int drain_run(
 	holdfast__node__free_unpacked(node, NULL);
 	if (result < 0 || request->no_wait)
 		return result;
-	return await_empty(drain, call, err);
+	return look_again(cd, err) < 0 ? -1 : await_empty(drain, call, err);
 }
 
 // ---- and back
@@ -362,6 +370,8 @@ int drain_resume(
 	if (result == 0)
 		events_emit_text(cd->events, "node-resumed", node->name, NULL, "node %s takes groups again",
 			node->name);
+	if (result == 0)
+		result = look_again(cd, err);
 	if (result == 0 && request->failback)
 		result = fill_again(cd, call, node, err);
 	holdfast__node__free_unpacked(node, NULL);

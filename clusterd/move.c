@@ -428,7 +428,7 @@ static int run_now(struct mover *mover, const Holdfast__GroupMove *move, Holdfas
 
 	if (!nodes || await_idle(mover, err) < 0)
 		return -1;
-	cleanup_view struct view *view = view_take_hosts(mover->cd, nodes);
+	cleanup_view struct view *view = view_take_hosts_to_decide(mover->cd, nodes);
 	if (plan(mover, move, view, &group, err) < 0)
 		return -1;
 	g_hash_table_add(mover->cd->moving, g_strdup(mover->group));

@@ -104,7 +104,7 @@ static int await_replicas(struct clusterd *cd, const Holdfast__Group *group, uin
 	cleanup_free const char **nodes = replicas_nodes(group);
 
 	for (;;) {
-		cleanup_view struct view *view = view_take_hosts(cd, nodes);
+		cleanup_view struct view *view = view_take_hosts_to_decide(cd, nodes);
 		const char *missing = NULL;
 
 		for (size_t i = 0; nodes[i] && !missing; i++)

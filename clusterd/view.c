@@ -10,8 +10,9 @@
 #include "common/cleanup.h"
 #include "common/task.h"
 
-#define HOST_TIMEOUT_MS 2500u
-#define GATHER_TIMEOUT_MS 3000u
+#define SHOW_TIMEOUT_MS 2500u
+#define DECIDE_TIMEOUT_MS 20000u
+#define GATHER_MORE_MS 500u
 
 struct answer {
 	struct gather *gather;
@@ -26,6 +27,7 @@ struct gather {
 	struct clusterd *cd;
 	struct answer *answers;
 	size_t count, open;
+	unsigned timeout_ms;
 	struct notice progressed;
 };
 
@@ -48,9 +50,9 @@ static void ask_task(void *data)
 	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
 
 	request.body_case = HOLDFAST__REQUEST__BODY_HOST_STATUS;
-	request.timeout_ms = HOST_TIMEOUT_MS;
+	request.timeout_ms = gather->timeout_ms;
 	request.host_status = &empty;
-	if (host_call(gather->cd, answer->node, &request, HOST_TIMEOUT_MS, NULL, NULL, &answer->reply,
+	if (host_call(gather->cd, answer->node, &request, gather->timeout_ms, NULL, NULL, &answer->reply,
 		    &answer->err) == 0 &&
 		answer->reply->body_case != HOLDFAST__REPLY__BODY_HOST)
 		error_set(&answer->err, ERROR_PROTOCOL, "it did not answer with its status");
@@ -60,13 +62,15 @@ static void ask_task(void *data)
 	gather_release(gather);
 }
 
-static struct gather *gather_start(struct clusterd *cd, const char *const *nodes, size_t count)
+static struct gather *gather_start(
+	struct clusterd *cd, const char *const *nodes, size_t count, unsigned timeout_ms)
 {
 	struct gather *gather = g_new0(struct gather, 1);
 
 	gather->references = 1;
 	gather->cd = cd;
 	gather->count = count;
+	gather->timeout_ms = timeout_ms;
 	gather->answers = g_new0(struct answer, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		struct answer *answer = &gather->answers[i];
@@ -85,7 +89,7 @@ static struct gather *gather_start(struct clusterd *cd, const char *const *nodes
 
 static void gather_await(struct gather *gather)
 {
-	int64_t deadline = loop_now_us() + GATHER_TIMEOUT_MS * 1000ll;
+	int64_t deadline = loop_now_us() + (gather->timeout_ms + GATHER_MORE_MS) * 1000ll;
 	struct error err = ERROR_INIT;
 
 	while (gather->open > 0) {
@@ -127,7 +131,7 @@ struct view *view_take(struct clusterd *cd)
 	return view;
 }
 
-struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes)
+static struct view *take_hosts(struct clusterd *cd, const char *const *nodes, unsigned timeout_ms)
 {
 	struct view *view = view_take(cd);
 	g_autoptr(GPtrArray) ask = g_ptr_array_new();
@@ -144,7 +148,7 @@ struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes)
 				g_ptr_array_add(ask, (gpointer)member->name);
 		}
 	}
-	struct gather *gather = gather_start(cd, (const char *const *)ask->pdata, ask->len);
+	struct gather *gather = gather_start(cd, (const char *const *)ask->pdata, ask->len, timeout_ms);
 	gather_await(gather);
 	// Waiting let the world go on: the rest is looked at again.
 	view_free(view);
@@ -152,6 +156,16 @@ struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes)
 	view->gather = gather;
 	fill_hosts(view, gather);
 	return view;
+}
+
+struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes)
+{
+	return take_hosts(cd, nodes, SHOW_TIMEOUT_MS);
+}
+
+struct view *view_take_hosts_to_decide(struct clusterd *cd, const char *const *nodes)
+{
+	return take_hosts(cd, nodes, DECIDE_TIMEOUT_MS);
 }
 
 void view_free(struct view *view)

@@ -169,7 +169,7 @@ static int check_nodes(
 	for (size_t i = 0; i < definition->n_possible; i++)
 		g_ptr_array_add(ask, definition->possible[i]);
 	g_ptr_array_add(ask, NULL);
-	cleanup_view struct view *view = view_take_hosts(cd, (const char *const *)ask->pdata);
+	cleanup_view struct view *view = view_take_hosts_to_decide(cd, (const char *const *)ask->pdata);
 	for (size_t i = 0; i < definition->n_possible; i++) {
 		const char *node = definition->possible[i];
 
@@ -381,7 +381,7 @@ static int check_off(
 
 	if (!owner)
 		return 0;
-	cleanup_view struct view *view = view_take_hosts(cd, ask);
+	cleanup_view struct view *view = view_take_hosts_to_decide(cd, ask);
 	Holdfast__VmStatus *status = status_vm(&view->input, group, vm);
 	bool off = status->state == HOLDFAST__VM_STATE__VM_OFF && !status->reason[0];
 	holdfast__vm_status__free_unpacked(status, NULL);

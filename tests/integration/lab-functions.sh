@@ -88,6 +88,9 @@ with_guest() {
             --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS0
         hf a1 group start web
     fi
+    # what a test that failed may have left
+    [[ $(node_state b1 a1) != @(maintenance|draining) ]] || hf b1 node resume a1
+    [[ $(node_state a1 b1) != @(maintenance|draining) ]] || hf a1 node resume b1
     eventually 60 "a1 is online" node_is b1 a1 online
     eventually 60 "b1 is online" node_is a1 b1 online
     eventually 60 "both replicas are up to date" in_sync a1

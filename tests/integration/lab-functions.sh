@@ -96,6 +96,7 @@ with_guest() {
     eventually 60 "both replicas are up to date" in_sync a1
     hf a1 group start web
     owner_is a1 a1 || hf a1 group move web --to a1 --quick
+    [ "$(hf a1 --json vm show db | jq -r .state)" != paused ] || hf a1 vm resume db
     goes_on 90
 }
 

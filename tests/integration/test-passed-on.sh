@@ -14,20 +14,21 @@ follower=$!
 trap 'kill $follower 2>/dev/null || true' EXIT
 
 hf b1 vm pause db
-vm_is paused || fail "the paused guest is $(hf b1 --json vm show db | jq -r .state)"
+eventually 20 "the guest is paused" vm_is paused
 stands_still
 hf b1 vm resume db
 goes_on 30
 
 hf b1 vm save db
-vm_is saved || fail "the saved guest is $(hf b1 --json vm show db | jq -r .state)"
+eventually 20 "the guest is saved" vm_is saved
 stands_still
 hf b1 vm start db
 goes_on 60
 
 hf b1 group stop web
-[ "$(hf a1 --json group show web | jq -r .state)" = offline ] || fail "the stopped group is not offline"
-all_secondary a1 || fail "a1 still has the group's volumes: $(role a1)"
+group_is() { [ "$(hf a1 --json group show web | jq -r .state)" = "$1" ]; }
+eventually 20 "the group is offline" group_is offline
+eventually 20 "a1 has let the group's volumes go" all_secondary a1
 hf b1 group start web
 goes_on 90
 owner_is b1 a1 || hf b1 group move web --to a1 --quick

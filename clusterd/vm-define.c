@@ -16,6 +16,7 @@
 #include "proto/control.h"
 #include "proto/disk.h"
 #include "proto/json.h"
+#include "proto/shape.h"
 
 #define MEMORY_MOST_MIB ((uint64_t)16 << 20)
 #define CPUS_MOST 255u
@@ -134,17 +135,40 @@ static int check_pool(const struct view *view, const Holdfast__Vm *vm, const cha
 		(unsigned long long)(host->status->pool_free_bytes >> 20));
 }
 
+// A node that cannot be asked now is checked when the VM is started there.
+static int check_networks(const struct view *view, const Holdfast__Vm *vm, const char *node, struct error *err)
+{
+	const struct status_host *host = status_host_of(&view->input, node);
+
+	for (size_t i = 0; host && host->status && i < vm->n_nics; i++) {
+		const char *network = vm->nics[i]->network;
+		bool there = !shape_is_bridged(vm->nics[i]);
+
+		for (size_t k = 0; k < host->status->n_networks; k++)
+			there |= !strcmp(host->status->networks[k], network);
+		if (!there)
+			return error_set(err, ERROR_NOT_FOUND,
+				"node %s, a possible owner, has no network %.63s: put [network %.63s] with "
+				"bridge= into its configuration and bring the bridge up, or use another",
+				node, network, network);
+	}
+	return 0;
+}
+
 static int check_paths_on(struct clusterd *cd, const Holdfast__Vm *vm, const char *node, struct error *err)
 {
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__PathCheck check = HOLDFAST__PATH_CHECK__INIT;
-	char *paths[2];
+	char *paths[2 + SHAPE_CDROMS_MAX];
 
 	check.paths = paths;
 	if (*vm->kernel)
 		paths[check.n_paths++] = vm->kernel;
 	if (*vm->initrd)
 		paths[check.n_paths++] = vm->initrd;
+	for (size_t i = 0; i < vm->n_cdroms && i < SHAPE_CDROMS_MAX; i++)
+		if (*vm->cdroms[i]->path)
+			paths[check.n_paths++] = vm->cdroms[i]->path;
 	if (check.n_paths == 0)
 		return 0;
 	request.body_case = HOLDFAST__REQUEST__BODY_PATH_CHECK;
@@ -178,6 +202,8 @@ static int check_nodes(
 			return -1;
 		if (definition->storage == HOLDFAST__STORAGE_KIND__STORAGE_DRBD &&
 			check_pool(view, vm, node, err) < 0)
+			return -1;
+		if (check_networks(view, vm, node, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < definition->n_possible; i++)
@@ -219,12 +245,37 @@ static int add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, co
 	return allocate_minor(&world, taken, group->n_volumes - 1, &volume->minor, err);
 }
 
-static char *new_mac(void)
+static const Holdfast__Vm *mac_owner(
+	const struct cib_snapshot *cib, const Holdfast__Vm *besides, const char *mac)
 {
-	guint32 random = g_random_int();
+	for (size_t i = 0; i < cib->group_count; i++)
+		for (size_t k = 0; k < cib->groups[i].spec->n_vms; k++) {
+			const Holdfast__Vm *vm = cib->groups[i].spec->vms[k];
 
-	return g_strdup_printf(
-		"52:54:00:%02x:%02x:%02x", random & 0xff, random >> 8 & 0xff, random >> 16 & 0xff);
+			if (strcmp(vm->name, besides->name) && shape_has_mac(vm, mac))
+				return vm;
+		}
+	return NULL;
+}
+
+static int fill_macs(const struct cib_snapshot *cib, Holdfast__Vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		Holdfast__Nic *nic = vm->nics[i];
+		const Holdfast__Vm *other = nic->mac[0] ? mac_owner(cib, vm, nic->mac) : NULL;
+		char mac[SHAPE_MAC_BYTES];
+
+		if (other)
+			return error_set(err, ERROR_EXISTS, "VM %s has the MAC address %.17s already",
+				other->name, nic->mac);
+		if (nic->mac[0])
+			continue;
+		do
+			shape_mac(g_random_int(), mac);
+		while (mac_owner(cib, vm, mac) || shape_has_mac(vm, mac));
+		nic->mac = g_strdup(mac);
+	}
+	return 0;
 }
 
 static void fill_defaults(const struct cib_group *group, Holdfast__Vm *vm)
@@ -237,9 +288,6 @@ static void fill_defaults(const struct cib_group *group, Holdfast__Vm *vm)
 		vm->restart_period_s = RESTART_PERIOD_S;
 	if (!vm->uuid[0])
 		vm->uuid = g_uuid_string_random();
-	for (size_t i = 0; i < vm->n_nics; i++)
-		if (!vm->nics[i]->mac[0])
-			vm->nics[i]->mac = new_mac();
 	// In a group that runs already it is started by hand; else it starts with its group.
 	vm->target =
 		group->active_on[0] ? HOLDFAST__VM_TARGET__TARGET_OFF : HOLDFAST__VM_TARGET__TARGET_RUNNING;
@@ -254,6 +302,10 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 	spec->vms = g_renew(Holdfast__Vm *, spec->vms, spec->n_vms + 1);
 	spec->vms[spec->n_vms++] = vm;
 	fill_defaults(group, vm);
+	if (shape_fill(vm, err) < 0 || shape_check(vm, err) < 0 || fill_macs(cib, vm, err) < 0) {
+		holdfast__group_spec__free_unpacked(spec, NULL);
+		return NULL;
+	}
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		Holdfast__Disk *disk = vm->disks[i];
 

@@ -11,6 +11,9 @@
 #include "common/file.h"
 #include "common/name.h"
 
+#define NETWORK_SECTION "network "
+#define BRIDGE_MAX 15 // IFNAMSIZ less its end
+
 enum key_kind { KEY_TEXT, KEY_NAME, KEY_PATH, KEY_CHOICE, KEY_NUMBER };
 
 struct key {
@@ -44,6 +47,10 @@ static const struct key keys[] = {
 	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
 		CONFIG_LOG_DIRECTORY, 0, 0, 0, NULL },
 	{ "cluster", "moves-at-once", KEY_NUMBER, offsetof(struct config, moves_at_once), NULL, 2, 1, 64, NULL },
+	{ "hypervisor", "uefi-code", KEY_PATH, offsetof(struct config, uefi_code),
+		"/usr/share/OVMF/OVMF_CODE_4M.fd", 0, 0, 0, NULL },
+	{ "hypervisor", "uefi-vars", KEY_PATH, offsetof(struct config, uefi_vars),
+		"/usr/share/OVMF/OVMF_VARS_4M.fd", 0, 0, 0, NULL },
 	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0, NULL },
 	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory),
 		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0, NULL },
@@ -138,6 +145,62 @@ static int set_defaults(struct config *config, struct error *err)
 	return 0;
 }
 
+// ---- networks: a section each
+
+static int check_network(const struct config *config, const char *name, const char *bridge, struct error *err)
+{
+	if (name_check("network", name, err))
+		return -1;
+	if (!strcmp(name, "user"))
+		return error_set(err, ERROR_USAGE, "a network cannot be called user: that is QEMU's own");
+	for (size_t i = 0; i < config->network_count; i++)
+		if (!strcmp(config->networks[i].name, name))
+			return error_set(err, ERROR_USAGE, "there are two networks %s", name);
+	if (!bridge[0] || strlen(bridge) > BRIDGE_MAX || strpbrk(bridge, "/ \t"))
+		return error_set(err, ERROR_USAGE, "network %s needs bridge= with the name of a bridge", name);
+	return 0;
+}
+
+static int add_network(struct config *config, const char *name, const char *bridge, struct error *err)
+{
+	if (check_network(config, name, bridge, err))
+		return -1;
+	struct config_network *more =
+		reallocarray(config->networks, config->network_count + 1, sizeof(*more));
+	if (!more)
+		return error_set(err, ERROR_FAILED, "no memory for the configuration");
+	config->networks = more;
+	struct config_network *network = &more[config->network_count++];
+	network->name = strdup(name);
+	network->bridge = strdup(bridge);
+	return network->name && network->bridge
+		? 0
+		: error_set(err, ERROR_FAILED, "no memory for the configuration");
+}
+
+static bool is_network(const char *section)
+{
+	return !strncmp(section, NETWORK_SECTION, sizeof(NETWORK_SECTION) - 1);
+}
+
+static int load_network(GKeyFile *file, const char *section, struct config *config, struct error *err)
+{
+	const char *name = section + sizeof(NETWORK_SECTION) - 1;
+	int result = 0;
+	gchar **keys_there = g_key_file_get_keys(file, section, NULL, NULL);
+	for (size_t i = 0; keys_there && keys_there[i] && !result; i++)
+		if (strcmp(keys_there[i], "bridge"))
+			result = error_set(err, ERROR_USAGE, "[%s] has no key \"%s\"", section, keys_there[i]);
+	g_strfreev(keys_there);
+	gchar *bridge = g_key_file_get_string(file, section, "bridge", NULL);
+	if (!result)
+		result = add_network(config, name, bridge ? g_strchomp(bridge) : "", err);
+	g_free(bridge);
+	return result;
+}
+
+// ---- the file
+
 static int load_section(GKeyFile *file, const char *section, struct config *config, struct error *err)
 {
 	int result = 0;
@@ -166,11 +229,15 @@ static int load_text(const char *text, struct config *config, struct error *err)
 	}
 	gchar **sections = g_key_file_get_groups(file, NULL);
 	for (size_t i = 0; sections && sections[i] && !result; i++) {
-		bool known = false;
+		bool known = is_network(sections[i]);
 		for (size_t k = 0; k < KEY_COUNT; k++)
 			known |= !strcmp(keys[k].section, sections[i]);
-		result = known ? load_section(file, sections[i], config, err)
-			       : error_set(err, ERROR_USAGE, "there is no section [%s]", sections[i]);
+		if (!known)
+			result = error_set(err, ERROR_USAGE, "there is no section [%s]", sections[i]);
+		else if (is_network(sections[i]))
+			result = load_network(file, sections[i], config, err);
+		else
+			result = load_section(file, sections[i], config, err);
 	}
 	g_strfreev(sections);
 	g_key_file_free(file);
@@ -209,6 +276,11 @@ int config_save(const char *path, const struct config *config, struct error *err
 			g_key_file_set_string(
 				file, keys[i].section, keys[i].name, *text_of(readable, &keys[i]));
 	}
+	for (size_t i = 0; i < config->network_count; i++) {
+		gchar *section = g_strconcat(NETWORK_SECTION, config->networks[i].name, NULL);
+		g_key_file_set_string(file, section, "bridge", config->networks[i].bridge);
+		g_free(section);
+	}
 	gchar *text = g_key_file_to_data(file, &length, NULL);
 	int result = file_write_atomic(path, text, length, 0644, err);
 	g_free(text);
@@ -221,5 +293,10 @@ void config_done(struct config *config)
 	for (size_t i = 0; i < KEY_COUNT; i++)
 		if (keys[i].kind != KEY_NUMBER)
 			free(*text_of(config, &keys[i]));
+	for (size_t i = 0; i < config->network_count; i++) {
+		free(config->networks[i].name);
+		free(config->networks[i].bridge);
+	}
+	free(config->networks);
 	memset(config, 0, sizeof(*config));
 }

@@ -8,6 +8,8 @@
 //                 isolation=full|basic (basic: without namespaces, for machines that do not permit them)
 //                 visible=PATH:PATH... (what QEMU may see of the machine beyond its libraries and firmware; for one of your own below /opt)
 //                 core-dumps=no|yes (yes: a QEMU that crashes may leave its guest's memory in a core file)
+//                 uefi-code=/usr/share/OVMF/OVMF_CODE_4M.fd  uefi-vars=/usr/share/OVMF/OVMF_VARS_4M.fd
+//   [network N]   bridge=br0 (a section for each network that guests' NICs can be on; N is its name, the same on each node)
 //   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
 //   [api]         group=holdfast (whose members may use the sockets)
 #ifndef COMMON_CONFIG_H
@@ -22,6 +24,10 @@
 #define CONFIG_RUN_DIRECTORY "/run/holdfast"
 #define CONFIG_LOG_DIRECTORY LOCALSTATEDIR "/log/holdfast"
 
+struct config_network {
+	char *name, *bridge;
+};
+
 struct config {
 	char *node, *site, *address;	// "" until the node is in a cluster; name defaults to the host's name
 	char *accel, *qemu;
@@ -30,8 +36,11 @@ struct config {
 	char *serial_directory;
 	char *isolation, *visible, *core_dumps;
 	unsigned moves_at_once;		// groups that leave the node, or come to it, at the same time
+	char *uefi_code, *uefi_vars;	// the firmware, and the template of its variables
 	char *pool, *directory;
 	char *api_group;
+	struct config_network *networks;	// what guests' NICs can be on, besides "user"
+	size_t network_count;
 };
 
 int config_load(const char *path, struct config *config, struct error *err) MUST_CHECK;

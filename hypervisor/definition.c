@@ -12,7 +12,6 @@
 #define CPUS_MAX 64
 #define MEMORY_MIN_MIB 8
 #define MEMORY_MAX_MIB (4u << 20)
-#define NICS_MAX 8
 #define PATH_LIMIT 1024
 #define APPEND_LIMIT 2048
 
@@ -69,16 +68,12 @@ static int check_disks(const Holdfast__Vm *vm, struct error *err)
 
 static int check_nics(const Holdfast__Vm *vm, struct error *err)
 {
-	if (vm->n_nics > NICS_MAX)
+	if (vm->n_nics > SHAPE_NICS_MAX)
 		return error_set(err, ERROR_USAGE, "VM %s has %zu NICs; %d are possible", vm->name,
-			vm->n_nics, NICS_MAX);
+			vm->n_nics, SHAPE_NICS_MAX);
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		if (vm->plugged && !qemu_nic_there(vm, i))
 			continue;
-		if (strcmp(vm->nics[i]->network, "user"))
-			return error_set(err, ERROR_USAGE,
-				"VM %s: network \"%.63s\" is not known; this version has \"user\"", vm->name,
-				vm->nics[i]->network);
 		const char *mac = vm->nics[i]->mac;
 		if (mac[0] && !looks_like(mac, "xx:xx:xx:xx:xx:xx"))
 			return error_set(
@@ -97,7 +92,8 @@ int qemu_definition_check(const Holdfast__Vm *vm, struct error *err)
 	if (vm->memory_mib < MEMORY_MIN_MIB || vm->memory_mib > MEMORY_MAX_MIB)
 		return error_set(err, ERROR_USAGE, "VM %s: memory must be %d to %u MiB, not %" PRIu64,
 			vm->name, MEMORY_MIN_MIB, MEMORY_MAX_MIB, vm->memory_mib);
-	if (check_boot(vm, err) || check_disks(vm, err) || check_nics(vm, err) || control_check(vm, err))
+	if (check_boot(vm, err) || check_disks(vm, err) || check_nics(vm, err) || shape_check(vm, err) ||
+		control_check(vm, err))
 		return -1;
 	if (vm->n_serials > QEMU_SERIALS_MAX)
 		return error_set(err, ERROR_USAGE, "VM %s has %zu further serial ports; %d are possible",

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/host-events.h"
+#include "hypervisor/tap.h"
 
 #define LOCK_MS 30000
 
@@ -226,6 +227,17 @@ static void add_replicas(struct hypervisor *hv, Holdfast__HostStatus *status)
 	free(volumes);
 }
 
+static void add_networks(const struct hypervisor *hv, Holdfast__HostStatus *status)
+{
+	status->networks = calloc(hv->config.network_count + 1, sizeof(*status->networks));
+	for (size_t i = 0; status->networks && i < hv->config.network_count; i++) {
+		const char *name = hv->config.networks[i].name;
+		char *copy = tap_network_there(&hv->config, name) ? strdup(name) : NULL;
+		if (copy)
+			status->networks[status->n_networks++] = copy;
+	}
+}
+
 HANDLER(serve_host_status)
 {
 	struct hypervisor *hv = data;
@@ -251,6 +263,7 @@ HANDLER(serve_host_status)
 	status->pool_free_bytes = pool_free;
 	add_groups(hv, status);
 	add_replicas(hv, status);
+	add_networks(hv, status);
 	return 0;
 }
 

@@ -4,15 +4,19 @@ libhypervisor_a_SOURCES = \
 	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h \
 	hypervisor/definition.c hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/definition.c hypervisor/disk-format.c hypervisor/disk-format.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
+	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
+	hypervisor/qemu-devices.c hypervisor/qemu-devices.h \
 	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
 	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h \
 	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-stream.c hypervisor/save-stream.h \
 	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h \
-	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
+	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h \
+	hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
 	hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c hypervisor/vm-state.h hypervisor/vm-private.h
 
+libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
 libhypervisor_a_SOURCES += \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \

@@ -8,8 +8,17 @@
 #include <string.h>
 #include "common/cleanup.h"
 #include "hypervisor/guest-ram.h"
+#include "hypervisor/qemu-devices.h"
+#include "proto/shape.h"
 
-enum { FDSET_LOG = 1, FDSET_SERIAL = 8, FDSET_DISK = 64 };
+enum {
+	FDSET_LOG = 1,
+	FDSET_UEFI_CODE = 2,
+	FDSET_UEFI_HOLD = 3,
+	FDSET_UEFI_REAL = 4,
+	FDSET_SERIAL = 8,
+	FDSET_DISK = 64
+};
 
 struct args {
 	char **list;
@@ -52,11 +61,16 @@ static void add(struct args *args, const char *option, const char *format, ...)
 	add_owned(args, text);
 }
 
+static void add_json(struct args *args, const char *option, json_t *value)
+{
+	add_owned(args, strdup(option));
+	add_owned(args, value ? json_dumps(value, JSON_COMPACT) : NULL);
+	json_decref(value);
+}
+
 static void add_node(struct args *args, json_t *node)
 {
-	add_owned(args, strdup("-blockdev"));
-	add_owned(args, node ? json_dumps(node, JSON_COMPACT) : NULL);
-	json_decref(node);
+	add_json(args, "-blockdev", node);
 }
 
 static void node_name(char name[32], const char *kind, size_t i)
@@ -177,17 +191,84 @@ static void add_size(struct args *args, const struct qemu_params *params)
 		QEMU_GROWTH_STEP_MIB, vm->memory_mib - ram_kib / 1024);
 }
 
+// ---- the machine
+
+static void add_cpu(struct args *args, const struct qemu_params *params)
+{
+	// What Windows knows of a hypervisor: without it its clock drifts and its idle loop burns a processor.
+	static const char enlightenments[] =
+		",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-synic=on,"
+		"hv-stimer=on,hv-time=on,hv-frequencies=on,hv-reset=on";
+	const Holdfast__Vm *vm = params->vm;
+	const char *model = vm->cpu_model[0] ? vm->cpu_model : params->kvm ? "host" : NULL;
+	bool hyperv = params->kvm && vm->os == HOLDFAST__OS__OS_WINDOWS;
+	if (!model && vm->bits != 32)
+		return;
+	add(args, "-cpu", "%s%s%s", model ? model : "qemu32", model && vm->bits == 32 ? ",lm=off" : "",
+		hyperv ? enlightenments : "");
+}
+
+static void add_clock(struct args *args, const struct qemu_params *params)
+{
+	if (params->vm->os != HOLDFAST__OS__OS_WINDOWS) {
+		add(args, "-rtc", "base=utc");
+		return;
+	}
+	add(args, "-rtc", "base=localtime,driftfix=slew");
+	if (params->kvm)
+		add(args, "-global", "kvm-pit.lost_tick_policy=delay");
+}
+
+static json_t *flash_file(const char *name, int fdset, bool read_only)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/dev/fdset/%d", fdset);
+	return json_pack("{s:s s:s s:s s:b}", "driver", "file", "node-name", name, "filename", path,
+		"read-only", read_only ? 1 : 0);
+}
+
+json_t *qemu_vars_node(enum qemu_vars below)
+{
+	static const char *const names[] = { [QEMU_VARS_HOLD] = "varshold", [QEMU_VARS_REAL] = "varsreal" };
+	return json_pack("{s:s s:s s:s}", "driver", "raw", "node-name", "vars", "file", names[below]);
+}
+
+json_t *qemu_vars_file_node(enum qemu_vars below)
+{
+	return below == QEMU_VARS_HOLD ? flash_file("varshold", FDSET_UEFI_HOLD, false)
+				       : flash_file("varsreal", FDSET_UEFI_REAL, false);
+}
+
+int qemu_vars_fdset(enum qemu_vars which)
+{
+	return which == QEMU_VARS_HOLD ? FDSET_UEFI_HOLD : FDSET_UEFI_REAL;
+}
+
+static void add_firmware(struct args *args, const struct qemu_params *params)
+{
+	if (params->vm->firmware != HOLDFAST__FIRMWARE__FIRMWARE_UEFI)
+		return;
+	add(args, "-add-fd", "fd=%d,set=%d", params->uefi_code_fd, FDSET_UEFI_CODE);
+	add_node(args, flash_file("codefile", FDSET_UEFI_CODE, true));
+	add_node(args, json_pack("{s:s s:s s:b s:s}", "driver", "raw", "node-name", "code", "read-only", 1,
+			       "file", "codefile"));
+	add(args, "-add-fd", "fd=%d,set=%d", params->uefi_vars_fd, FDSET_UEFI_HOLD);
+	add_node(args, qemu_vars_file_node(QEMU_VARS_HOLD));
+	add_node(args, qemu_vars_node(QEMU_VARS_HOLD));
+}
+
 static void add_machine(struct args *args, const struct qemu_params *params)
 {
 	const Holdfast__Vm *vm = params->vm;
+	bool uefi = vm->firmware == HOLDFAST__FIRMWARE__FIRMWARE_UEFI;
 	add(args, "-name", "guest=%s,debug-threads=on", vm->name);
 	add(args, "-nodefaults", NULL);
 	add(args, "-no-user-config", NULL);
 	add(args, "-S", NULL);
-	add(args, "-machine", QEMU_MACHINE ",accel=%s,memory-backend=" GUEST_RAM_MAIN,
-		params->kvm ? "kvm" : "tcg");
-	if (params->kvm)
-		add(args, "-cpu", "host");
+	add_firmware(args, params);
+	add(args, "-machine", "%s,accel=%s,memory-backend=" GUEST_RAM_MAIN "%s", shape_machine(vm),
+		params->kvm ? "kvm" : "tcg", uefi ? ",pflash0=code,pflash1=vars" : "");
+	add_cpu(args, params);
 	add_size(args, params);
 	add(args, "-object",
 		"memory-backend-file,id=" GUEST_RAM_MAIN ",size=%" PRIu64
@@ -197,8 +278,11 @@ static void add_machine(struct args *args, const struct qemu_params *params)
 		add(args, "-uuid", "%s", vm->uuid);
 	add(args, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	add(args, "-display", "none");
+	// Not listening yet: its socket comes over QMP, since no option takes a descriptor.
+	add(args, "-vnc", "none");
 	add(args, "-vga", "none");
-	add(args, "-rtc", "base=utc");
+	add(args, "-boot", "strict=on");
+	add_clock(args, params);
 	// A guest that powers off leaves its QEMU there, stopped, so that whoever looks can tell it from one that crashed.
 	add(args, "-action", "shutdown=pause");
 	if (params->incoming)
@@ -227,35 +311,56 @@ static void add_sockets(struct args *args, const struct qemu_params *params)
 		add(args, "-chardev", "file,id=serial%zu,path=/dev/fdset/%d,append=on", i + 1, set);
 		add(args, "-serial", "chardev:serial%zu", i + 1);
 	}
+	add(args, "-chardev", "socket,id=guestagent,fd=%d,server=on,wait=off", params->guest_agent_fd);
+}
+
+// ---- devices
+
+static void add_disk(struct args *args, const struct qemu_params *params, size_t i)
+{
+	add_node(args, qemu_hold_node(i, params->disk_bytes[i]));
+	add_node(args, qemu_disk_node(i, "hold"));
+	if (qemu_disk_has_iothread(params->vm, i))
+		add_json(args, "-object", qemu_disk_iothread(i));
+	add_json(args, "-device", qemu_disk_device(params->vm, i));
+}
+
+static void add_nic(struct args *args, const struct qemu_params *params, size_t i)
+{
+	char fd[QEMU_ID_BYTES];
+	bool tap = shape_is_bridged(params->vm->nics[i]);
+	snprintf(fd, sizeof(fd), "%d", params->tap_fds[i]);
+	add_json(args, "-netdev", qemu_nic_backend(params->vm, i, tap ? fd : NULL));
+	add_json(args, "-device", qemu_nic_device(params->vm, i));
+}
+
+static void add_cdrom(struct args *args, const struct qemu_params *params, size_t i)
+{
+	bool medium = params->vm->cdroms[i]->path[0] != '\0';
+	if (medium) {
+		add(args, "-add-fd", "fd=%d,set=%d", params->cdrom_fds[i], qemu_cdrom_fdset(i));
+		add_node(args, qemu_cdrom_node(i));
+	}
+	add_json(args, "-device", qemu_cdrom_device(params->vm, i, medium));
 }
 
 static void add_devices(struct args *args, const struct qemu_params *params)
 {
 	const Holdfast__Vm *vm = params->vm;
+	json_t *fixed = qemu_fixed_devices(vm), *device;
+	size_t index;
 	add(args, "-object", "rng-builtin,id=rng0");
-	add(args, "-device", "virtio-rng-pci,rng=rng0");
-	for (size_t i = 0; i < vm->n_disks; i++) {
-		if (!qemu_disk_there(vm, i))
-			continue;
-		add_node(args, qemu_hold_node(i, params->disk_bytes[i]));
-		add_node(args, qemu_disk_node(i, "hold"));
-		// Block sizes are explicit: the placeholder cannot report the real device's.
-		add(args, "-device",
-			"virtio-blk-pci,drive=disk%zu,id=vdisk%zu,bootindex=%zu,werror=stop,rerror=stop,"
-			"logical_block_size=512,"
-			"physical_block_size=512,write-cache=on",
-			i, i, i + 1);
-	}
-	for (size_t i = 0; i < vm->n_nics; i++) {
-		if (!qemu_nic_there(vm, i))
-			continue;
-		add(args, "-netdev", "user,id=net%zu", i);
-		if (vm->nics[i]->mac[0])
-			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=,mac=%s", i, i,
-				vm->nics[i]->mac);
-		else
-			add(args, "-device", "virtio-net-pci,netdev=net%zu,id=nic%zu,romfile=", i, i);
-	}
+	json_array_foreach (fixed, index, device)
+		add_json(args, "-device", json_incref(device));
+	json_decref(fixed);
+	for (size_t i = 0; i < vm->n_disks; i++)
+		if (qemu_disk_there(vm, i))
+			add_disk(args, params, i);
+	for (size_t i = 0; i < vm->n_nics; i++)
+		if (qemu_nic_there(vm, i))
+			add_nic(args, params, i);
+	for (size_t i = 0; i < vm->n_cdroms; i++)
+		add_cdrom(args, params, i);
 }
 
 int qemu_args_build(const struct qemu_params *params, char ***argv, struct error *err)

@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include "common/error.h"
 #include "proto/definition.pb-c.h"
+#include "proto/shape.h"
 
-#define QEMU_MACHINE "pc-q35-7.2"	// versioned: a saved or moved guest meets the same devices
-#define QEMU_DISKS_MAX 16
+#define QEMU_DISKS_MAX SHAPE_DISKS_MAX
 #define QEMU_SERIALS_MAX 3		// besides the console: a PC has four
 
 struct qemu_params {
@@ -24,6 +24,10 @@ struct qemu_params {
 	int log_fd;			// console.log
 	int ram_fd;			// its memory (hypervisor/guest-ram.h)
 	int serial_fds[QEMU_SERIALS_MAX];
+	int guest_agent_fd;		// a listening socket too
+	int tap_fds[SHAPE_NICS_MAX];	// of the NICs on bridges
+	int cdrom_fds[SHAPE_CDROMS_MAX];	// of the drives with a medium
+	int uefi_code_fd, uefi_vars_fd;	// with UEFI: its code, read-only; a private copy of its variables
 };
 
 // *argv ends with NULL; freed with qemu_args_free.
@@ -62,5 +66,12 @@ json_t *qemu_span_node(size_t i, uint64_t bytes);
 json_t *qemu_qcow_node(size_t i, const char *below);	// BELOW: "span" or "real"; no backing file whatever the header says
 json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold", "real" or "qcow"
 int qemu_disk_fdset(size_t i);
+
+// UEFI's variables: "vars" is what the flash device writes to, over "varshold", a private copy that is read at the start, or "varsreal", those of
+// the group's state volume.
+enum qemu_vars { QEMU_VARS_HOLD, QEMU_VARS_REAL };
+json_t *qemu_vars_node(enum qemu_vars below);
+json_t *qemu_vars_file_node(enum qemu_vars below);	// on its fd set
+int qemu_vars_fdset(enum qemu_vars which);
 
 #endif

@@ -9,8 +9,10 @@
 #include "common/name.h"
 #include "hypervisor/clock.h"
 #include "hypervisor/restart-limit.h"
+#include "hypervisor/tap.h"
 #include "proto/disk.h"
 #include "proto/json.h"
+#include "proto/shape.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define STATE_BYTES (256 * MIB)
@@ -106,18 +108,47 @@ int standalone_create_group(
 
 // ---- VMs
 
-static int random_text(char *text, size_t size, const char *format, struct error *err)
+static int random_uuid(char *text, size_t size, struct error *err)
 {
 	uint8_t r[16];
 	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r))
 		return error_set(err, ERROR_FAILED, "no random numbers");
-	if (!strcmp(format, "mac"))
-		snprintf(text, size, "52:54:00:%02x:%02x:%02x", r[0], r[1], r[2]);
-	else
-		snprintf(text, size,
-			"%02x%02x%02x%02x-%02x%02x-4%01x%02x-%01x%01x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-			r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], 8 + (r[8] & 3), r[8] >> 4, r[9], r[10],
-			r[11], r[12], r[13], r[14], r[15]);
+	snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-4%01x%02x-%01x%01x%02x-%02x%02x%02x%02x%02x%02x", r[0],
+		r[1], r[2], r[3], r[4], r[5], r[6] & 15, r[7], 8 + (r[8] & 3), r[8] >> 4, r[9], r[10], r[11],
+		r[12], r[13], r[14], r[15]);
+	return 0;
+}
+
+static const Holdfast__Vm *mac_owner(struct hypervisor *hv, const Holdfast__Vm *besides, const char *mac)
+{
+	for (struct group *group = hv->groups->first; group; group = group->next)
+		for (size_t i = 0; !group->removed && i < group->spec->n_vms; i++)
+			if (strcmp(group->spec->vms[i]->name, besides->name) &&
+				shape_has_mac(group->spec->vms[i], mac))
+				return group->spec->vms[i];
+	return NULL;
+}
+
+static int fill_nics(struct hypervisor *hv, Holdfast__Vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		char mac[SHAPE_MAC_BYTES];
+		uint32_t random;
+		if (vm->nics[i]->mac[0]) {
+			const Holdfast__Vm *other = mac_owner(hv, vm, vm->nics[i]->mac);
+			if (!other)
+				continue;
+			return error_set(err, ERROR_EXISTS, "VM %s has the MAC address %.17s already",
+				other->name, vm->nics[i]->mac);
+		}
+		do {
+			if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+				return error_set(err, ERROR_FAILED, "no random numbers");
+			shape_mac(random, mac);
+		} while (mac_owner(hv, vm, mac) || shape_has_mac(vm, mac));
+		if (set_text(&vm->nics[i]->mac, mac, err))
+			return -1;
+	}
 	return 0;
 }
 
@@ -159,13 +190,10 @@ static int fill_vm(const struct group *group, Holdfast__GroupSpec *spec, Holdfas
 		vm->restart_limit = RESTART_LIMIT_DEFAULT;
 	if (!vm->restart_period_s)
 		vm->restart_period_s = RESTART_PERIOD_DEFAULT_S;
-	if (!vm->uuid[0] && (random_text(text, sizeof(text), "uuid", err) || set_text(&vm->uuid, text, err)))
+	if (!vm->uuid[0] && (random_uuid(text, sizeof(text), err) || set_text(&vm->uuid, text, err)))
 		return -1;
-	for (size_t i = 0; i < vm->n_nics; i++)
-		if (!vm->nics[i]->mac[0] &&
-			(random_text(text, sizeof(text), "mac", err) ||
-				set_text(&vm->nics[i]->mac, text, err)))
-			return -1;
+	if (shape_fill(vm, err) || fill_nics(group->hv, vm, err))
+		return -1;
 	// In a group that is online it is started by hand; else it starts with its group.
 	vm->target = group_wanted(group) == WANTED_STARTED ? HOLDFAST__VM_TARGET__TARGET_OFF
 							   : HOLDFAST__VM_TARGET__TARGET_RUNNING;
@@ -216,6 +244,8 @@ int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct e
 		failed = fill_vm(group, spec, spec->vms[spec->n_vms - 1], err);
 	if (!failed)
 		failed = qemu_definition_check(spec->vms[spec->n_vms - 1], err);
+	if (!failed)
+		failed = tap_check(&group->hv->config, spec->vms[spec->n_vms - 1], err);
 	if (!failed)
 		failed = group_admit_ever(group->hv, spec->vms[spec->n_vms - 1], err);
 	if (!failed)

@@ -12,7 +12,9 @@
 #include "common/log.h"
 #include "hypervisor/disk-format.h"
 #include "hypervisor/vm-private.h"
+#include "hypervisor/vm-uefi.h"
 
+#define PASSED_MAX (QEMU_DISKS_MAX + 1) // UEFI's variables too
 #define CLOSE_TRIES 20
 #define CLOSE_PAUSE_MS 10
 #define STEPS_EACH 5 // QMP commands that a disk takes at most
@@ -130,19 +132,28 @@ static size_t add_attach_steps(const struct vm *vm, size_t i, const struct passe
 	return count;
 }
 
+// The steps that make QEMU let go of all that it was passed.
+static void add_drops(const struct vm *vm, struct qmp_step *steps, size_t *count)
+{
+	for (size_t i = 0; i < vm->disk_count; i++)
+		if (has_disk(vm, i))
+			steps[(*count)++] = (struct qmp_step){ "remove-fd",
+				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	if (uefi_has(vm))
+		steps[(*count)++] = (struct qmp_step){ "remove-fd",
+			json_pack("{s:i}", "fdset-id", qemu_vars_fdset(QEMU_VARS_REAL)) };
+}
+
 // QEMU keeps the descriptor that it was passed besides the one it uses, until its vcpus run and it is told to let go.
 static int drop_passed(struct vm *vm, struct error *err)
 {
-	struct qmp_step steps[QEMU_DISKS_MAX];
+	struct qmp_step steps[PASSED_MAX];
 	size_t count = 0;
-	for (size_t i = 0; i < vm->disk_count; i++)
-		if (has_disk(vm, i))
-			steps[count++] = (struct qmp_step){ "remove-fd",
-				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	add_drops(vm, steps, &count);
 	return qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err);
 }
 
-int vm_attach_disks(struct vm *vm, struct error *err)
+static int attach_all(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
 	struct nodes nodes;
@@ -172,6 +183,13 @@ int vm_attach_disks(struct vm *vm, struct error *err)
 	return 0;
 }
 
+int vm_attach_disks(struct vm *vm, struct error *err)
+{
+	if (attach_all(vm, err))
+		return -1;
+	return uefi_has(vm) ? uefi_attach(vm, err) : 0;
+}
+
 int vm_disks_after_continue(struct vm *vm, struct error *err)
 {
 	if (!vm->fds_linger)
@@ -188,7 +206,7 @@ int vm_disks_after_continue(struct vm *vm, struct error *err)
 // passed. Its disks are real and its own here, so that this is no more than a pause of its pause.
 static int run_for_an_instant(struct vm *vm, struct error *err)
 {
-	struct qmp_step steps[QEMU_DISKS_MAX + 2];
+	struct qmp_step steps[PASSED_MAX + 2];
 	char status[32];
 	size_t count = 0;
 	if (vm_query_status(vm, status, err))
@@ -196,10 +214,7 @@ static int run_for_an_instant(struct vm *vm, struct error *err)
 	if (strcmp(status, "paused") && strcmp(status, "prelaunch"))
 		return 0; // it cannot, and whoever wants the volumes back has to end it; the check in /proc says so
 	steps[count++] = (struct qmp_step){ "cont", NULL };
-	for (size_t i = 0; i < vm->disk_count; i++)
-		if (has_disk(vm, i))
-			steps[count++] = (struct qmp_step){ "remove-fd",
-				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	add_drops(vm, steps, &count);
 	steps[count++] = (struct qmp_step){ "stop", NULL };
 	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s", vm->name);
@@ -218,7 +233,8 @@ static int fill_linger(struct vm *vm, struct error *err)
 	vm->fds_linger = false;
 	json_array_foreach (sets, index, set) {
 		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
-		if (id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX))
+		if ((id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX)) ||
+			id == qemu_vars_fdset(QEMU_VARS_REAL))
 			vm->fds_linger = true;
 	}
 	json_decref(sets);
@@ -307,18 +323,31 @@ static int check_closed(struct vm *vm, struct error *err)
 	return 0;
 }
 
+static int check_vars_closed(struct vm *vm, struct error *err)
+{
+	for (int tries = 0; uefi_is_open(vm); tries++) {
+		if (tries == CLOSE_TRIES)
+			return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps its UEFI variables open",
+				vm->name, (int)vm->guest.pid);
+		if (task_pause(CLOSE_PAUSE_MS, err))
+			return -1;
+	}
+	return 0;
+}
+
 int vm_detach_disks(struct vm *vm, struct error *err)
 {
 	struct nodes nodes;
-	if (!vm->disk_count || vm->disks == VM_DISKS_HOLD)
+	bool uefi = uefi_has(vm);
+	if (!uefi && (!vm->disk_count || vm->disks == VM_DISKS_HOLD))
 		return 0;
 	if (fill_linger(vm, err) || find_nodes(vm, &nodes, err))
 		return -1;
-	if (vm->fds_linger && nodes.real && run_for_an_instant(vm, err))
+	if (vm->fds_linger && (nodes.real || uefi) && run_for_an_instant(vm, err))
 		return -1;
-	if (swap_to_hold(vm, &nodes, err))
+	if (swap_to_hold(vm, &nodes, err) || (uefi && uefi_detach(vm, err)) || check_closed(vm, err))
 		return -1;
-	return check_closed(vm, err);
+	return uefi ? check_vars_closed(vm, err) : 0;
 }
 
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err)

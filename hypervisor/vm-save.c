@@ -46,7 +46,7 @@ static void describe(const struct vm *vm, struct save_header *header)
 	memset(header, 0, sizeof(*header));
 	snprintf(header->vm, sizeof(header->vm), "%s", vm->name);
 	snprintf(header->uuid, sizeof(header->uuid), "%s", vm->definition->uuid);
-	snprintf(header->machine, sizeof(header->machine), "%s", QEMU_MACHINE);
+	snprintf(header->machine, sizeof(header->machine), "%s", shape_machine(vm->definition));
 	header->ram_kib = qemu_ram_kib(vm->definition, group_hypervisor(vm->group)->kvm);
 	header->cpus = vm->definition->cpus;
 }

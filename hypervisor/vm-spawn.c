@@ -18,22 +18,26 @@
 #include "common/spawn.h"
 #include "hypervisor/cgroup.h"
 #include "hypervisor/guest-ram.h"
+#include "hypervisor/vm-devices.h"
 #include "hypervisor/vm-private.h"
 
 #define GREETING_TIMEOUT_MS 30000
 #define FIRST_FD 10 // in QEMU
 #define UIDS_MAX 65000
+#define SOCKETS 4
 
 // What is opened for a QEMU before it is spawned; all are closed here after it.
 struct prepared {
-	int sockets[3]; // qmp, agent, console
+	int sockets[SOCKETS]; // qmp, agent, console, guest agent
 	int log, errors, ram;
 	int serials[QEMU_SERIALS_MAX];
+	struct vm_devices devices;
 };
 
 static void prepared_done(struct prepared *prepared)
 {
-	for (size_t i = 0; i < 3; i++)
+	vm_devices_close(&prepared->devices);
+	for (size_t i = 0; i < SOCKETS; i++)
 		cleanup_fd_p(&prepared->sockets[i]);
 	for (size_t i = 0; i < QEMU_SERIALS_MAX; i++)
 		cleanup_fd_p(&prepared->serials[i]);
@@ -90,13 +94,15 @@ static int open_serial(const struct vm *vm, const char *path, int *fd, struct er
 	return fcntl(*fd, F_SETFL, O_APPEND) ? error_set_errno(err, errno, "%s", path) : 0;
 }
 
-static int prepare(const struct vm *vm, struct prepared *prepared, struct error *err)
+static int prepare(const struct vm *vm, enum vm_spawn kind, struct prepared *prepared, struct error *err)
 {
-	static const char *const files[] = { "qmp.sock", "agent.sock", "console.sock" };
+	static const char *const files[SOCKETS] = { "qmp.sock", "agent.sock", "console.sock", "guest-agent.sock" };
 	*prepared = (struct prepared){
-		.sockets = { -1, -1, -1 }, .log = -1, .errors = -1, .ram = -1, .serials = { -1, -1, -1 }
+		.sockets = { -1, -1, -1, -1 }, .log = -1, .errors = -1, .ram = -1, .serials = { -1, -1, -1 }
 	};
-	for (size_t i = 0; i < 3; i++)
+	if (vm_devices_open(vm, kind, &prepared->devices, err))
+		return -1;
+	for (size_t i = 0; i < SOCKETS; i++)
 		if (listen_at(vm, files[i], &prepared->sockets[i], err))
 			return -1;
 	if (open_log(vm, "console.log", 0, &prepared->log, err) ||
@@ -218,7 +224,7 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	struct prepared *prepared, int *pidfd, struct error *err)
 {
 	struct hypervisor *hv = group_hypervisor(vm->group);
-	struct spawn_fd fds[5 + QEMU_SERIALS_MAX + 2];
+	struct spawn_fd fds[SOCKETS + 2 + QEMU_SERIALS_MAX + VM_DEVICES_FDS + 2];
 	size_t count = 0;
 	char **argv = NULL;
 	char cgroup[300];
@@ -231,17 +237,20 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 		.qmp_fd = FIRST_FD,
 		.agent_fd = FIRST_FD + 1,
 		.console_fd = FIRST_FD + 2,
-		.log_fd = FIRST_FD + 3,
-		.ram_fd = FIRST_FD + 4,
+		.guest_agent_fd = FIRST_FD + 3,
+		.log_fd = FIRST_FD + SOCKETS,
+		.ram_fd = FIRST_FD + SOCKETS + 1,
 	};
-	for (size_t i = 0; i < 3; i++)
-		fds[count++] = (struct spawn_fd){ prepared->sockets[i], FIRST_FD + (int)i };
-	fds[count++] = (struct spawn_fd){ prepared->log, FIRST_FD + 3 };
-	fds[count++] = (struct spawn_fd){ prepared->ram, FIRST_FD + 4 };
+	int next = FIRST_FD;
+	for (size_t i = 0; i < SOCKETS; i++)
+		fds[count++] = (struct spawn_fd){ prepared->sockets[i], next++ };
+	fds[count++] = (struct spawn_fd){ prepared->log, next++ };
+	fds[count++] = (struct spawn_fd){ prepared->ram, next++ };
 	for (size_t i = 0; i < vm->definition->n_serials; i++) {
-		params.serial_fds[i] = FIRST_FD + 5 + (int)i;
+		params.serial_fds[i] = next++;
 		fds[count++] = (struct spawn_fd){ prepared->serials[i], params.serial_fds[i] };
 	}
+	vm_devices_pass(&prepared->devices, next, &params, fds, &count);
 	fds[count++] = (struct spawn_fd){ prepared->errors, 2 };
 	fds[count] = (struct spawn_fd){ -1, -1 };
 	if (qemu_args_build(&params, &argv, err))
@@ -295,7 +304,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	vm->kvm = group_hypervisor(vm->group)->kvm;
 	if (take_uid(vm, err) || running_begin(vm, kind, err) || vm_path(vm, NULL, path, sizeof(path), err))
 		return -1;
-	int result = prepare(vm, &prepared, err);
+	int result = prepare(vm, kind, &prepared, err);
 	if (!result)
 		result = start_process(vm, kind, disk_bytes, &prepared, &pidfd, err);
 	prepared_done(&prepared);
@@ -307,7 +316,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	vm->fds_linger = false;
 	if (rundir_start_time(vm->guest.pid, &vm->guest.start_time, err) ||
 		vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
-		vm_connect(vm, GREETING_TIMEOUT_MS, err)) {
+		vm_connect(vm, GREETING_TIMEOUT_MS, err) || vm_vnc_listen(vm, err)) {
 		add_last_words(vm, err);
 		return -1;
 	}

@@ -122,5 +122,9 @@ int state_volume_unmount(const char *where, struct error *err)
 		return 0;
 	if (umount2(where, UMOUNT_NOFOLLOW) == 0)
 		return 0;
+	// A running guest's UEFI variables are open there: the file system goes when their QEMU lets go of them. Whoever else keeps it in use
+	// is named when the volume is demoted.
+	if (errno == EBUSY && umount2(where, UMOUNT_NOFOLLOW | MNT_DETACH) == 0)
+		return 0;
 	return error_set_errno(err, errno, "the state volume on %s cannot be unmounted", where);
 }

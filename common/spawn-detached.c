@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A process that outlives us: we fork an intermediate that forks it and ends. Between fork and exec only plain system calls are made,
+// A process that outlives us: we fork an intermediate that forks it and ends; one that dies with us is our own child. Between fork and exec only plain system calls are made,
 // since our threads' locks may be held in the copy. It sends us its own pidfd before exec, so the number cannot have been reused; the
 // socket is closed by exec, and what fails before that is sent over it.
 #include "common/spawn-private.h"
@@ -60,6 +60,7 @@ struct birth {
 	char *const *environment;
 	int socket;
 	int highest; // descriptor that is named as a target
+	pid_t parent; // with which it dies; 0: it outlives us
 	size_t fds;
 	int moved[FDS_MAX];
 };
@@ -195,6 +196,9 @@ static _Noreturn void become(struct birth *birth)
 		give_up_at(birth->socket, STEP_CAGE, at);
 	if (drop_privileges(params->uid, params->gid) < 0)
 		give_up(birth->socket, STEP_PRIVILEGES);
+	// After the change of users, which clears it; a parent that died before is noticed by its number.
+	if (birth->parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != birth->parent))
+		give_up(birth->socket, STEP_BORN);
 	if (chdir(params->directory ? params->directory : "/") < 0)
 		give_up(birth->socket, STEP_DIRECTORY);
 	default_signals();
@@ -316,7 +320,19 @@ static int prepare(struct birth *birth, const struct spawn_params *params, struc
 	return 0;
 }
 
-int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err)
+static void reap(pid_t child)
+{
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static _Noreturn void attached(struct birth *birth)
+{
+	setsid();
+	become(birth);
+}
+
+static int start(const struct spawn_params *params, pid_t parent, pid_t *pid, int *pidfd, struct error *err)
 {
 	struct birth birth;
 	int ends[2];
@@ -334,7 +350,10 @@ int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, st
 	}
 	birth.environment = environment;
 	birth.socket = ends[1];
+	birth.parent = parent;
 	pid_t child = fork();
+	if (child == 0 && parent)
+		attached(&birth);
 	if (child == 0)
 		intermediate(&birth);
 	int errnum = errno;
@@ -342,11 +361,24 @@ int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, st
 	environment_free(environment);
 	if (child < 0)
 		return error_set_errno(err, errnum, "cannot start %s", params->argv[0]);
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (await_exec(ours, params->argv[0], pid, &watch, err) < 0)
+	if (!parent)
+		reap(child);
+	if (await_exec(ours, params->argv[0], pid, &watch, err) < 0) {
+		if (parent)
+			reap(child); // it gave up, or was killed
 		return -1;
+	}
 	if (pidfd)
 		*pidfd = steal_fd(&watch);
 	return 0;
+}
+
+int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err)
+{
+	return start(params, 0, pid, pidfd, err);
+}
+
+int spawn_attached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err)
+{
+	return start(params, getpid(), pid, pidfd, err);
 }

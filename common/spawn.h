@@ -40,5 +40,8 @@ struct spawn_params {
 // supplementary groups and no capabilities and no_new_privs if uid is not 0, only PATH, TMPDIR and LC_ALL=C in its environment. Returns
 // when exec has succeeded, or -1 with why it did not. *pidfd is the caller's to close; NULL if it does not want one.
 int spawn_detached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err) MUST_CHECK;
+// The same for a process that must not outlive us: our child, and the kernel ends it with SIGKILL when the calling thread ends, however that
+// ends. The caller reaps it (waitpid).
+int spawn_attached(const struct spawn_params *params, pid_t *pid, int *pidfd, struct error *err) MUST_CHECK;
 
 #endif

@@ -136,16 +136,28 @@ static int print_changed(const struct session *session, const Holdfast__Reply *r
 	return 0;
 }
 
-int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done,
-	struct error *err)
+static int change(struct session *session, Holdfast__Request *request, unsigned timeout_ms, const char *name,
+	const char *done, struct error *err)
 {
 	Holdfast__Reply *reply;
 
-	if (session_call(session, request, SESSION_CHANGE_MS, NULL, NULL, &reply, err) < 0)
+	if (session_call(session, request, timeout_ms, NULL, NULL, &reply, err) < 0)
 		return -1;
 	int result = print_changed(session, reply, name, done, err);
 	holdfast__reply__free_unpacked(reply, NULL);
 	return result;
+}
+
+int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done,
+	struct error *err)
+{
+	return change(session, request, SESSION_CHANGE_MS, name, done, err);
+}
+
+int session_change_long(struct session *session, Holdfast__Request *request, const char *name,
+	const char *done, struct error *err)
+{
+	return change(session, request, SESSION_LONG_MS, name, done, err);
 }
 
 // ---- requests of one kind: the bodies of a request share one place in a union, all that are an Empty, all that are a Name

@@ -12,6 +12,7 @@
 #include "ctl/show.h"
 
 #define SESSION_QUERY_MS 30000u		// status and lists
+#define SESSION_LONG_MS 86400000u	// whatever copies disks
 #define SESSION_CHANGE_MS 900000u	// whatever moves, starts, stops or makes something
 
 struct session {
@@ -43,6 +44,10 @@ int session_query(struct session *session, Holdfast__Request *request, Holdfast_
 // with one %s for the name. A move is shown with its steps.
 int session_change(struct session *session, Holdfast__Request *request, const char *name, const char *done,
 		   struct error *err) MUST_CHECK;	// waits
+
+// The same for what takes as long as its disks are large: for a day at most.
+int session_change_long(struct session *session, Holdfast__Request *request, const char *name, const char *done,
+			struct error *err) MUST_CHECK;	// waits
 
 // The same for requests that are nothing (Empty), or the name of something (Name).
 int session_ask(struct session *session, Holdfast__Request__BodyCase what, Holdfast__Reply__BodyCase body, show_fn *show,

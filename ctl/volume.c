@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast volume: list, show.
+// holdfast volume: list, show, import, export.
 #include "ctl/nouns.h"
 #include "ctl/session.h"
 
@@ -15,8 +15,48 @@ static int volume_show(struct session *session, const struct args *args, struct 
 		HOLDFAST__REPLY__BODY_VOLUME_LIST, show_volume_list, err);
 }
 
+static int volume_import(struct session *session, const struct args *args, struct error *err)
+{
+	Holdfast__VolumeImport import = HOLDFAST__VOLUME_IMPORT__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+
+	import.volume = args_text(args, "VM.DISK");
+	import.path = args_text(args, "FILE");
+	import.format = (Holdfast__ImageFormat)args_number(args, "format", 0);
+	request.body_case = HOLDFAST__REQUEST__BODY_VOLUME_IMPORT;
+	request.volume_import = &import;
+	return session_change_long(session, &request, import.volume, "disk %s has the image", err);
+}
+
+static int volume_export(struct session *session, const struct args *args, struct error *err)
+{
+	Holdfast__VolumeExport export = HOLDFAST__VOLUME_EXPORT__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+
+	export.volume = args_text(args, "VM.DISK");
+	export.path = args_text(args, "FILE");
+	export.format = (Holdfast__ImageFormat)args_number(args, "format", 0);
+	request.body_case = HOLDFAST__REQUEST__BODY_VOLUME_EXPORT;
+	request.volume_export = &export;
+	return session_change_long(session, &request, export.volume, "disk %s is exported", err);
+}
+
 // A volume is called GROUP/NAME or as in the list: no plain name.
 static const struct arg one_volume[] = { { .name = "VOLUME", .kind = ARG_TEXT, .what = "volume" }, ARGS_END };
+static const struct arg disk_and_file[] = {
+	{ .name = "VM.DISK", .kind = ARG_TEXT, .what = "volume" },
+	{ .name = "FILE", .kind = ARG_PATH, .what = "path" },
+	ARGS_END,
+};
+static const struct arg image_options[] = {
+	{ .name = "format",
+		.kind = ARG_CHOICE,
+		.what = "format",
+		.choices = "raw|qcow2|vhdx|vmdk",
+		.help = "the file's format, which is never guessed: raw, qcow2, vhdx or vmdk",
+		.flags = ARG_REQUIRED },
+	ARGS_END,
+};
 
 const struct verb volume_verbs[] = {
 	{
@@ -31,6 +71,31 @@ const struct verb volume_verbs[] = {
 		.example = "holdfast volume show db.disk0",
 		.operands = one_volume,
 		.run = volume_show,
+	},
+	{
+		.name = "import",
+		.summary = "fill a VM's disk with an image file",
+		.text = "The VM must be off. What the disk had is lost; if the import breaks off, the disk "
+			"is not whole and "
+			"the VM\n"
+			"does not start until an import has succeeded. The file is on the node that has the "
+			"group.",
+		.example = "holdfast volume import db.disk0 /srv/images/db.vhdx --format vhdx",
+		.operands = disk_and_file,
+		.options = image_options,
+		.goes_on = "the import goes on; see `holdfast events`",
+		.run = volume_import,
+	},
+	{
+		.name = "export",
+		.summary = "write a VM's disk into a new image file",
+		.text = "The VM must be off. The file is made on the node that has the group, when all of it "
+			"is there.",
+		.example = "holdfast volume export db.disk0 /srv/images/db.qcow2 --format qcow2",
+		.operands = disk_and_file,
+		.options = image_options,
+		.goes_on = "the export goes on; see `holdfast events`",
+		.run = volume_export,
 	},
 	{ .name = NULL },
 };

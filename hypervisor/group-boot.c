@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
@@ -131,7 +132,7 @@ int group_boot_vm(
 	struct error ignored = ERROR_INIT;
 	if (!vm_has_process(vm))
 		running_drop(vm); // of one that died
-	if (group_admit(group->hv, vm->definition, err))
+	if (disk_work_check_start(vm, state, err) || group_admit(group->hv, vm->definition, err))
 		return -1;
 	if (state) {
 		int restored = try_restore(group, vm, state, steps, err);

@@ -6,6 +6,8 @@
 #include "hypervisor/group.h"
 #include "hypervisor/steps.h"
 
+struct disk_work;
+
 struct group {
 	struct group *next;
 	struct hypervisor *hv;
@@ -17,6 +19,8 @@ struct group {
 	struct task_mutex mutex;
 	uint64_t generation;		// that it was last started with here
 	char *current;			// the CIB's "only this node has current data" at that start
+	struct disk_work *works;	// long work on disks of VMs that are off: hypervisor/disk-work.h
+	struct task_wait works_over;	// woken when the last one ends
 };
 
 struct groups {

@@ -3,6 +3,7 @@
 // missing.
 #include <string.h>
 #include "common/log.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/vm-private.h"
 
@@ -11,6 +12,18 @@
 static bool should_run(const struct vm *vm)
 {
 	return vm->definition->target == HOLDFAST__VM_TARGET__TARGET_RUNNING && !vm_is_up(vm);
+}
+
+// A VM with half a disk stays off and says why; the others of its group are not kept back by it.
+static bool disks_whole(struct group *group, struct vm *vm, const char *state)
+{
+	struct error why = ERROR_INIT;
+	if (!disk_work_check_start(vm, state, &why))
+		return true;
+	vm_reason(vm, "%.200s", why.message);
+	host_event(group->hv, "vm-not-started", group->name, vm->name, 0, 0, NULL, 0, "VM %s stays off: %s",
+		vm->name, why.message);
+	return false;
 }
 
 static int boot_all(struct group *group, struct steps *steps, struct error *err)
@@ -27,7 +40,7 @@ static int boot_all(struct group *group, struct steps *steps, struct error *err)
 		return -1;
 	steps_mark(steps, "mount");
 	for (size_t i = 0; i < group->vm_count && !result; i++)
-		if (should_run(group->vms[i]))
+		if (should_run(group->vms[i]) && disks_whole(group, group->vms[i], state))
 			result = group_boot_vm(group, group->vms[i], state, steps, err);
 	free(state);
 	if (storage_unmount_state(group->hv->storage, group->spec->group, &ignored))

@@ -3,6 +3,7 @@
 // of it less what turning off and demoting need, and a VM that is not done by then is turned off. A stop that fails means fencing.
 #include <string.h>
 #include "common/log.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/vm-private.h"
 
@@ -111,6 +112,8 @@ int group_stop(struct group *group, uint64_t generation, unsigned timeout_ms, st
 	if (hooks->before_stop && hooks->before_stop(hooks->moves, group->name, time_ms / 2, err))
 		return -1;
 	bool was_started = group_wanted(group) == WANTED_STARTED;
+	if (disk_works_break_off(group, time_ms / 2, err))
+		return -1;
 	if (group_want(group, WANTED_STOPPED, generation, err))
 		return -1;
 	int failed = stop_all(group, deadline_us, err);

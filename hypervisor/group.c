@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/name.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/vm-private.h"
 #include "proto/json.h"
 
@@ -169,12 +170,16 @@ static int check_running(const struct group *group, const Holdfast__GroupSpec *s
 	for (size_t i = 0; i < group->vm_count; i++) {
 		const struct vm *vm = group->vms[i];
 		const Holdfast__Vm *definition = spec_vm(spec, vm->name);
-		if (!vm_has_process(vm) && !vm_is_up(vm))
+		const char *work = disk_work_on(group, vm->name);
+		if (!vm_has_process(vm) && !vm_is_up(vm) && !work)
 			continue;
 		bool same = definition != NULL;
 		for (size_t k = 0; same && k < vm->definition->n_disks; k++)
-			same = !qemu_disk_there(vm->definition, k) ||
+			same = (!work && !qemu_disk_there(vm->definition, k)) ||
 				has_volume(spec, vm->definition->disks[k]->volume);
+		if (!same && work)
+			return error_set(err, ERROR_BUSY, "the disks of VM %s are in use: %s is going on",
+				vm->name, work);
 		if (!same)
 			return error_set(err, ERROR_BUSY,
 				"VM %s is %s and its definition was %s: stop it first", vm->name,
@@ -273,6 +278,9 @@ struct group *group_adopt(struct hypervisor *hv, const Holdfast__GroupSpec *spec
 
 int group_forget(struct group *group, struct error *err)
 {
+	if (group->works)
+		return error_set(err, ERROR_BUSY, "group %s cannot be removed here: %s is going on",
+			group->name, disk_work_on(group, NULL));
 	for (size_t i = 0; i < group->vm_count; i++)
 		if (vm_has_process(group->vms[i]) || vm_is_up(group->vms[i]))
 			return error_set(err, ERROR_BUSY, "group %s cannot be removed here: VM %s is %s",

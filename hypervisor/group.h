@@ -60,6 +60,9 @@ enum group_health group_health(struct group *group, char *reason, size_t size);
 Holdfast__GroupStatus *group_status(struct group *group);	// the caller frees it
 Holdfast__VmStatus *vm_status(const struct vm *vm);		// the caller frees it
 
+// What long work is being done with disks of its VMs, or NULL: it cannot be moved meanwhile.
+const char *group_disk_work(const struct group *group);
+
 // For a move. The target: VMs are spawned, nothing is promoted. After commit the group is simply online here.
 int group_release_state(struct group *group, struct error *err) MUST_CHECK;	// waits: unmounts the state volume, so that the group can be demoted
 void group_set_online(struct group *group, uint64_t generation);	// wanted = started, here, from now on

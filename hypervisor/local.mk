@@ -19,6 +19,9 @@ libhypervisor_a_SOURCES = \
 libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
 libhypervisor_a_SOURCES += \
+	hypervisor/convert.c hypervisor/convert.h hypervisor/disk-import.c hypervisor/disk-mark.c hypervisor/disk-mark.h \
+	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
+	hypervisor/image-check.c hypervisor/image-check.h hypervisor/image-whole.c \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
@@ -58,3 +61,9 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-hypervisor-restart.sh \
 	tests/integration/test-hypervisor-save.sh \
 	tests/integration/test-hypervisor-wrong-input.sh
+
+FUZZ_TARGETS += tests/fuzz/fuzz-image-head
+tests_fuzz_fuzz_image_head_SOURCES = tests/fuzz/fuzz-image-head.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_image_head_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_image_head_LDADD = libhypervisor.a $(COMMON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/image-head tests/integration/test-disk-images.sh

@@ -211,16 +211,16 @@ static size_t table_count(const struct rpc_handler *table)
 
 static int join_tables(struct daemon *daemon, struct error *err)
 {
-	const struct rpc_handler *tables[] = { host_handlers, vm_handlers,
+	const struct rpc_handler *tables[] = { host_handlers, vm_handlers, disk_handlers,
 		daemon->hv.standalone ? standalone_handlers : migrate_local_handlers };
 	size_t count = 0;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		count += table_count(tables[i]);
 	daemon->local = calloc(count + 1, sizeof(*daemon->local));
 	if (!daemon->local)
 		return error_set(err, ERROR_FAILED, "no memory");
 	count = 0;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		memcpy(daemon->local + count, tables[i], table_count(tables[i]) * sizeof(*daemon->local));
 		count += table_count(tables[i]);
 	}

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/name.h"
 #include "hypervisor/clock.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/tap.h"
 #include "proto/disk.h"
@@ -273,6 +274,9 @@ int standalone_delete_vm(struct group *group, const char *name, struct error *er
 	if (vm_is_up(vm))
 		return error_set(
 			err, ERROR_BUSY, "VM %s is %s: stop it first", name, vm_state_name(vm->state));
+	if (disk_work_on(group, name))
+		return error_set(err, ERROR_BUSY, "the disks of VM %s are in use: %s is going on", name,
+			disk_work_on(group, name));
 	if (rundir_guest_remove(&group->hv->run, name, err))
 		return -1;
 	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);

@@ -192,6 +192,11 @@ static struct move *prepare(
 		error_set(err, ERROR_FAILED, "group %s does not run on this node", group_name(group));
 		return NULL;
 	}
+	if (group_disk_work(group)) {
+		error_set(err, ERROR_BUSY, "group %s cannot be moved now: %s is going on", group_name(group),
+			group_disk_work(group));
+		return NULL;
+	}
 	if (random_id(id, err) < 0)
 		return NULL;
 	struct move *move = move_new(moves, MOVE_SOURCE, group_name(group), id, request->target, err);

@@ -333,6 +333,50 @@ static void detached_joins_its_cgroup(void **state)
 	unlink(path);
 }
 
+// An attached child is ours to reap, and the kernel ends it with us: the parent here is a process that is killed.
+static void attached_dies_with_its_parent(void **state)
+{
+	struct spawn_params params = { .argv = SHELL("sleep 1000"), .uid = 65534, .gid = 65534 };
+	struct error err = ERROR_INIT;
+	int ends[2], pidfd = -1;
+	pid_t pid = 0;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(pipe(ends), 0);
+	pid_t parent = fork();
+	assert_true(parent >= 0);
+	if (parent == 0) {
+		if (spawn_attached(&params, &pid, &pidfd, &err) < 0 ||
+			write(ends[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &pid, sizeof(pid)), (ssize_t)sizeof(pid));
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	assert_true(pidfd >= 0);
+	assert_int_equal(kill(pid, 0), 0);
+	kill(parent, SIGKILL);
+	assert_int_equal(waitpid(parent, NULL, 0), parent);
+	wait_gone(pidfd);
+	close(pidfd);
+	close(ends[0]);
+}
+
+static void attached_failures_are_told(void **state)
+{
+	struct error err = ERROR_INIT;
+	pid_t pid;
+	int pidfd = -1;
+	struct spawn_params missing = { .argv = (const char *const[]){ "/no/such/program", NULL } };
+
+	assert_fails(spawn_attached(&missing, &pid, &pidfd, &err), err, ERROR_NOT_FOUND);
+	assert_int_equal(pidfd, -1);
+	no_children_are_left();
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(gives_output_and_status),
 	cmocka_unit_test(bad_status_is_an_error_with_the_first_line),
@@ -346,6 +390,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(detached_has_no_privileges),
 	cmocka_unit_test(detached_failures_are_told),
 	cmocka_unit_test(detached_joins_its_cgroup),
+	cmocka_unit_test(attached_dies_with_its_parent),
+	cmocka_unit_test(attached_failures_are_told),
 };
 
 UNIT_MAIN(tests)

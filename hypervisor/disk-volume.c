@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Opens the volume of a disk for a copy, with an access mode that fits: QEMU takes a descriptor only for the very mode it wants.
+#include "hypervisor/disk-volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include "common/cleanup.h"
+#include "common/task.h"
+#include "hypervisor/image-check.h"
+
+#define ZERO_STEP_BYTES (64ull << 20)
+
+static int read_only(int fd)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+struct checking {
+	int fd;
+	Holdfast__ImageFormat format;
+};
+
+static int check(void *data, struct error *err)
+{
+	const struct checking *checking = data;
+	return image_check(checking->fd, checking->format, err);
+}
+
+int disk_volume_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
+	enum disk_volume_use use, struct disk_volume *volume, struct error *err)
+{
+	struct stat info;
+	uint64_t bytes;
+	bool qcow2 = disk->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	*volume = (struct disk_volume){ .image = { .fd = -1 }, .hold_fd = -1 };
+	if (storage_open_volume(storage, group, disk->volume, &volume->hold_fd, &bytes, err))
+		return error_prefix(err, "disk %s", disk->name);
+	volume->image.fd = use == DISK_VOLUME_READ ? read_only(volume->hold_fd) : dup(volume->hold_fd);
+	if (volume->image.fd < 0 || fstat(volume->image.fd, &info)) {
+		error_set_errno(err, errno, "disk %s", disk->name);
+		disk_volume_close(volume);
+		return -1;
+	}
+	volume->image.device = S_ISBLK(info.st_mode);
+	volume->image.format =
+		qcow2 ? HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2 : HOLDFAST__IMAGE_FORMAT__IMAGE_RAW;
+	volume->disk_bytes = qcow2 && disk->size_bytes ? disk->size_bytes : bytes;
+	volume->used_bytes = S_ISREG(info.st_mode) && (uint64_t)info.st_blocks * 512 < volume->disk_bytes
+		? (uint64_t)info.st_blocks * 512
+		: volume->disk_bytes;
+	struct checking checking = { volume->image.fd, volume->image.format };
+	// What a guest's QEMU wrote is hostile like any other image.
+	if (use == DISK_VOLUME_READ && task_offload(check, &checking, err)) {
+		error_prefix(err, "disk %s", disk->name);
+		disk_volume_close(volume);
+		return -1;
+	}
+	return 0;
+}
+
+void disk_volume_close(struct disk_volume *volume)
+{
+	for (size_t i = 0; i < volume->parent_count; i++)
+		cleanup_fd_p(&volume->parents[i].fd);
+	cleanup_fd_p(&volume->image.fd);
+	cleanup_fd_p(&volume->hold_fd);
+	*volume = (struct disk_volume){ .image = { .fd = -1 }, .hold_fd = -1 };
+}
+
+// ---- zeros
+
+struct zeroing {
+	int fd;
+	bool device, thin;
+	uint64_t from, end;
+};
+
+static int zero_file(const struct zeroing *zeroing, struct error *err)
+{
+	static const char zeros[64 << 10];
+	int mode = zeroing->thin ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE : FALLOC_FL_ZERO_RANGE;
+	if (!fallocate(zeroing->fd, mode, (off_t)zeroing->from, (off_t)(zeroing->end - zeroing->from)))
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return error_set_errno(err, errno, "the rest of the disk cannot be cleared");
+	for (uint64_t at = zeroing->from; at < zeroing->end;) {
+		size_t count =
+			zeroing->end - at < sizeof(zeros) ? (size_t)(zeroing->end - at) : sizeof(zeros);
+		ssize_t done = pwrite(zeroing->fd, zeros, count, (off_t)at);
+		if (done <= 0)
+			return error_set_errno(
+				err, done ? errno : EIO, "the rest of the disk cannot be cleared");
+		at += (uint64_t)done;
+	}
+	return 0;
+}
+
+// In steps, so that one request does not hold up everything else on the disk.
+static int zero_device(const struct zeroing *zeroing, struct error *err)
+{
+	for (uint64_t at = zeroing->from; at < zeroing->end; at += ZERO_STEP_BYTES) {
+		uint64_t left = zeroing->end - at;
+		uint64_t range[2] = { at, left < ZERO_STEP_BYTES ? left : ZERO_STEP_BYTES };
+		if (ioctl(zeroing->fd, BLKZEROOUT, range))
+			return error_set_errno(err, errno, "the rest of the disk cannot be cleared");
+	}
+	return 0;
+}
+
+static int zero(void *data, struct error *err)
+{
+	const struct zeroing *zeroing = data;
+	if (zeroing->device ? zero_device(zeroing, err) : zero_file(zeroing, err))
+		return -1;
+	return fsync(zeroing->fd) ? error_set_errno(err, errno, "the disk") : 0;
+}
+
+int disk_volume_zero(const struct disk_volume *volume, uint64_t from, bool thin, struct error *err)
+{
+	// From a whole sector on: an image ends with one.
+	struct zeroing zeroing = { .fd = volume->image.fd,
+		.device = volume->image.device,
+		.thin = thin,
+		.from = (from + 511) / 512 * 512,
+		.end = volume->disk_bytes };
+	return zeroing.from < zeroing.end ? task_offload(zero, &zeroing, err) : 0;
+}

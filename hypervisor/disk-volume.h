@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A disk of a VM that is off, open for a copy: its volume, and what it lies over. The group is promoted here.
+#ifndef HYPERVISOR_DISK_VOLUME_H
+#define HYPERVISOR_DISK_VOLUME_H
+
+#include "hypervisor/convert.h"
+#include "storage/storage.h"
+
+enum disk_volume_use { DISK_VOLUME_READ, DISK_VOLUME_WRITE };
+
+struct disk_volume {
+	struct convert_image image;
+	struct convert_image parents[CONVERT_PARENTS_MAX];
+	size_t parent_count;
+	uint64_t disk_bytes;		// as the guest sees it
+	uint64_t used_bytes;		// what a copy of it may need
+	int hold_fd;			// keeps the volume marked as used; -1: image.fd does
+};
+
+int disk_volume_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk, enum disk_volume_use use,
+	struct disk_volume *volume, struct error *err) MUST_CHECK;	// waits
+void disk_volume_close(struct disk_volume *volume);
+// Makes all from byte FROM on zeros: holes if THIN. For a raw disk.
+int disk_volume_zero(const struct disk_volume *volume, uint64_t from, bool thin, struct error *err) MUST_CHECK;	// waits
+
+#endif

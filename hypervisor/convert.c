@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/spawn.h"
 #include "hypervisor/image-check.h"
@@ -362,7 +363,10 @@ static int run(struct converter *converter, uint64_t *bytes, struct error *err)
 			"the image is of a disk of %" PRIu64 " MiB and this disk has %" PRIu64
 			" MiB: grow it first (holdfast volume grow)",
 			(size + (1 << 20) - 1) >> 20, params->most_bytes >> 20);
-	if (add_target(converter, size, err) || copy(converter, err))
+	if (add_target(converter, size, err))
+		return -1;
+	fault_point("copy-begins");
+	if (copy(converter, err))
 		return -1;
 	if (bytes)
 		*bytes = size;

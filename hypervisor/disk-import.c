@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include "common/cleanup.h"
-#include "common/fault.h"
 #include "hypervisor/convert.h"
 #include "hypervisor/disk-volume.h"
 #include "hypervisor/disk-work.h"
@@ -81,7 +80,6 @@ static int import_into(
 		.data = work,
 	};
 	int failed = convert_run(&params, &bytes, err);
-	fault_point("import-copied");
 	if (!failed && volume.image.format == HOLDFAST__IMAGE_FORMAT__IMAGE_RAW)
 		failed = disk_volume_zero(&volume, bytes, place->disk->thin, err);
 	disk_volume_close(&volume);

@@ -112,15 +112,35 @@ static uint64_t le64_at(const uint8_t *bytes, size_t at)
 	return value;
 }
 
-static int check_grain_table(int fd, uint64_t size, uint64_t at, uint64_t grain, uint32_t *entries,
-	size_t count, struct error *err)
+struct vmdk {
+	int fd;
+	uint64_t size;
+	uint64_t grain; // in sectors
+	bool compressed; // each grain with a head of its own: its place in the disk, and its length
+	uint32_t *entries;
+	size_t count; // of entries in a table
+};
+
+static int check_grain(const struct vmdk *image, uint64_t sector, struct error *err)
 {
-	if (read_at(fd, entries, count * 4, at, size, err))
+	uint8_t head[16] = { 0 };
+	uint64_t bytes = image->grain * 512;
+	if (image->compressed) {
+		if (read_at(image->fd, head, 12, sector * 512, image->size, err))
+			return -1;
+		bytes = 12 + (le64_at(head, 8) & UINT32_MAX);
+	}
+	return sector * 512 + bytes > image->size ? truncated(image->size, err) : 0;
+}
+
+static int check_grain_table(const struct vmdk *image, uint64_t at, struct error *err)
+{
+	if (read_at(image->fd, image->entries, image->count * 4, at, image->size, err))
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t sector = le32toh(entries[i]); // 1: zeros without data
-		if (sector > 1 && (sector + grain) * 512 > size)
-			return truncated(size, err);
+	for (size_t i = 0; i < image->count; i++) {
+		uint32_t sector = le32toh(image->entries[i]); // 1: zeros without data
+		if (sector > 1 && check_grain(image, sector, err))
+			return -1;
 	}
 	return 0;
 }
@@ -130,26 +150,30 @@ static int whole_vmdk(int fd, uint64_t size, struct error *err)
 	uint8_t head[512];
 	if (read_at(fd, head, sizeof(head), 0, size, err))
 		return -1;
-	uint64_t capacity = le64_at(head, 12), grain = le64_at(head, 20), directory = le64_at(head, 56);
-	uint64_t count = (uint64_t)head[44] | (uint64_t)head[45] << 8 | (uint64_t)head[46] << 16;
-	// Compressed grains have a length of their own, and their directory is at the end: without the end QEMU does not open them.
-	if (directory == UINT64_MAX || (head[10] & 1))
-		return 0;
-	if (!grain || grain > 1 << 16 || !count || count > 1 << 16 ||
-		capacity / (grain * count) > TABLE_MOST_BYTES / 4)
-		return error_set(err, ERROR_USAGE, "its tables make no sense");
-	size_t tables = (size_t)((capacity + grain * count - 1) / (grain * count));
-	cleanup_free uint32_t *places = malloc(tables * 4 + 4), *entries = malloc(count * 4);
+	// A stream's directory is at its end, told by a second head there.
+	if (le64_at(head, 56) == UINT64_MAX &&
+		(size < 2048 || read_at(fd, head, sizeof(head), size - 1024, size, err)))
+		return truncated(size, err);
+	struct vmdk image = { .fd = fd,
+		.size = size,
+		.grain = le64_at(head, 20),
+		.compressed = head[10] & 1,
+		.count = le64_at(head, 44) & UINT32_MAX };
+	uint64_t capacity = le64_at(head, 12), directory = le64_at(head, 56);
+	uint64_t covered = image.grain <= 1 << 16 && image.count <= 1 << 16 ? image.grain * image.count : 0;
+	if (!covered || capacity / covered > TABLE_MOST_BYTES / 4)
+		return error_set(err, ERROR_USAGE, "its tables make no sense: it is truncated or damaged");
+	size_t tables = (size_t)((capacity + covered - 1) / covered);
+	cleanup_free uint32_t *places = malloc(tables * 4 + 4), *entries = malloc(image.count * 4);
 	if (!places || !entries)
 		return error_set_errno(err, ENOMEM, "an image's tables");
+	image.entries = entries;
 	if (directory > size / 512)
 		return truncated(size, err);
 	if (read_at(fd, places, tables * 4, directory * 512, size, err))
 		return -1;
 	for (size_t i = 0; i < tables; i++)
-		if (places[i] &&
-			check_grain_table(
-				fd, size, (uint64_t)le32toh(places[i]) * 512, grain, entries, count, err))
+		if (places[i] && check_grain_table(&image, (uint64_t)le32toh(places[i]) * 512, err))
 			return -1;
 	return 0;
 }

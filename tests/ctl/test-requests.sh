@@ -57,8 +57,8 @@ sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do
     sends ".vm_$verb.name == \"db\"" vm $verb db
 done
-sends '.volume_import == {volume: "db.disk0", path: "/a.vhdx", format: "vhdx"}' volume import db.disk0 /a.vhdx --format vhdx
-sends '.volume_export == {volume: "db.disk0", path: "/a.vmdk", format: "vmdk"}' volume export db.disk0 /a.vmdk --format vmdk
+sends '.volume_import | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vhdx", "vhdx", null]' volume import db.disk0 /a.vhdx --format vhdx
+sends '.volume_export | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vmdk", "vmdk", null]' volume export db.disk0 /a.vmdk --format vmdk
 sends '.volume_show.name == "db.disk0"' volume show db.disk0
 sends '.events == {since: "2025-11-23T03:00:00.000Z", follow: false, limit: 7}' events --since 2025-11-23T04:00:00+01:00 --limit 7
 sends '.events == {since: "a1-17", follow: true, limit: 0}' events --follow --since a1-17

@@ -83,8 +83,12 @@ for file in a.qcow2:qcow2 a.vmdk:vmdk stream.vmdk:vmdk a.vhdx:vhdx; do
     size=$(stat -c %s "$dir/${file%:*}")
     for bytes in $((size > 262144 ? size - 131072 : size - 600)) $((size / 3)) $((size / 20)); do
         head -c "$bytes" "$dir/${file%:*}" >"$dir/short"
-        hf volume import v.disk0 "$dir/short" --format "${file#*:}" 2>"$dir/err" >/dev/null && fail "$bytes bytes of ${file%:*} were taken for all of it"
-        grep -Eiq 'truncated|cannot be (opened|read)|failed|past' "$dir/err" || fail "$file: $(cat "$dir/err")"
+        if hf volume import v.disk0 "$dir/short" --format "${file#*:}" 2>"$dir/err" >/dev/null; then
+            # Behind its data a file may have room or padding: nothing of the disk is missing then.
+            same raw "$dir/a.raw" raw "$volume"
+            continue
+        fi
+        grep -Eiq 'truncated|can(not)? be|failed|past' "$dir/err" || fail "$file: $(cat "$dir/err")"
         note "$bytes bytes of $file: $(cat "$dir/err")"
     done
 done
@@ -106,10 +110,11 @@ refused 1 'may need .* MiB and there are 1 MiB free' hf volume export v.disk0 "$
 
 # hypervisord dies in the middle of an import: so does the copy, and the disk stays marked until an import has succeeded.
 hv_kill
-HOLDFAST_FAULT=import-copied hv_start
+HOLDFAST_FAULT=copy-begins hv_start
 hf volume import v.disk0 "$dir/a.raw" --format raw >/dev/null 2>&1 && fail "hypervisord should have died"
 wait_until 5 "hypervisord is dead" hv_gone
-! pgrep -f "copy-v.disk0|fd=10,server=on,wait=off -mon chardev=qmp,mode=control -add-fd fd=11" >/dev/null || fail "a copy outlived its hypervisord"
+nobody_has_it() { [ -z "$(find /proc/[0-9]*/fd -lname "$volume" 2>/dev/null)" ]; }
+wait_until 5 "the copy died with its hypervisord" nobody_has_it
 hv_start
 hf group start g >/dev/null
 vm_is off || fail "a VM with half a disk was started"

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "common/cage.h"
 #include "common/cleanup.h"
 #include "common/fault.h"
 #include "common/log.h"
@@ -89,12 +90,19 @@ static int spawn(struct converter *converter, int listening, struct error *err)
 		count++;
 	}
 	fds[count] = (struct spawn_fd){ -1, -1 };
+	struct cage_entry *cage =
+		cage_entry_new(params->hv->cage, params->hv->config.qemu, (const char *const[]){ NULL }, false, err);
+	if (!cage)
+		return -1;
 	// uid_base itself is no guest's.
 	struct spawn_params spawn = { .argv = argv,
 		.fds = fds,
 		.uid = params->hv->config.uid_base,
-		.gid = params->hv->config.uid_base };
-	return spawn_attached(&spawn, &converter->pid, &converter->pidfd, err);
+		.gid = params->hv->config.uid_base,
+		.cage = cage };
+	int result = spawn_attached(&spawn, &converter->pid, &converter->pidfd, err);
+	cage_entry_free(cage);
+	return result;
 }
 
 static void on_exit_of(pid_t pid, void *data)

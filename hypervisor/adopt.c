@@ -12,6 +12,7 @@
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
 #include "hypervisor/vm-spawn.h"
+#include "hypervisor/vm-stream.h"
 
 #define GREETING_MS 10000
 #define ALL_MS 120000
@@ -83,7 +84,8 @@ static void set_state(struct vm *vm, const char *status)
 		strcmp(status, "io-error")) {
 		vm->state =
 			HOLDFAST__VM_STATE__VM_MOVING_IN; // everything is in place: a move or adopt_finish lets it run
-	} else if (in_phase(vm, RUNDIR_PHASE_SAVING) && !running) {
+	} else if ((in_phase(vm, RUNDIR_PHASE_SAVING) || in_phase(vm, RUNDIR_PHASE_SAVING_PAUSED)) &&
+		!running) {
 		vm->state = HOLDFAST__VM_STATE__VM_SAVING;
 	} else if (in_phase(vm, RUNDIR_PHASE_STOPPING) || in_phase(vm, RUNDIR_PHASE_SPAWNED)) {
 		vm->state = HOLDFAST__VM_STATE__VM_STOPPING;
@@ -225,9 +227,12 @@ static int end_saving(struct group *group, struct vm *vm, struct error *err)
 		log_warning("group=%s %s", group->name, ignored.message);
 	if (failed)
 		return -1;
-	if (qmp_command(vm->qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, &ignored))
-		log_debug("vm=%s %s", vm->name, ignored.message);
-	return vm_continue(vm, err);
+	if (vm_stream_cancel(vm, &ignored))
+		log_warning("vm=%s %s", vm->name, ignored.message);
+	if (!in_phase(vm, RUNDIR_PHASE_SAVING_PAUSED))
+		return vm_continue(vm, err);
+	vm_event_now(vm, VM_EVENT_PAUSED);
+	return vm_phase(vm, RUNDIR_PHASE_RUNNING, err);
 }
 
 static int let_run(struct group *group, struct vm *vm, struct error *err)

@@ -63,3 +63,13 @@ int guest_ram_open(pid_t pid, const char *id, uint64_t bytes, int *fd, struct er
 	*fd = found;
 	return 0;
 }
+
+int guest_ram_clear(int fd, uint64_t bytes, struct error *err)
+{
+	off_t data = lseek(fd, 0, SEEK_DATA);
+	if (data < 0 && errno == ENXIO)
+		return 0; // nothing but a hole
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes))
+		return error_set_errno(err, errno, "cannot clear guest memory");
+	return 0;
+}

@@ -16,5 +16,7 @@
 int guest_ram_create(const char *id, uint64_t bytes, int *fd, struct error *err) MUST_CHECK;
 // The memory of backend ID of process PID, opened anew. ERROR_NOT_FOUND: it has none of this name, size and seal.
 int guest_ram_open(pid_t pid, const char *id, uint64_t bytes, int *fd, struct error *err) MUST_CHECK;
+// Gives back whatever is in it: all of it reads as zero.
+int guest_ram_clear(int fd, uint64_t bytes, struct error *err) MUST_CHECK;
 
 #endif

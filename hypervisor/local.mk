@@ -10,10 +10,13 @@ libhypervisor_a_SOURCES = \
 	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h \
-	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-stream.c hypervisor/save-stream.h \
+	hypervisor/save-file.c hypervisor/save-file.h hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c \
+	hypervisor/save-index.h hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/save-stream.c hypervisor/save-stream.h \
 	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h \
 	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h \
 	hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
+	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-restore.c hypervisor/vm-run.c hypervisor/vm-save.c \
+	hypervisor/vm-save.h hypervisor/vm-stream.c hypervisor/vm-stream.h \
 	hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c hypervisor/vm-state.h hypervisor/vm-private.h
 
 libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
@@ -34,20 +37,24 @@ hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
 
 UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
-	tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
+	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_save_file_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_saved_state_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_disks_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_state_LDADD = $(HYPERVISOR_TEST_LIBS)
 
-FUZZ_TARGETS += tests/fuzz/fuzz-qmp tests/fuzz/fuzz-save-header
+FUZZ_TARGETS += tests/fuzz/fuzz-qmp tests/fuzz/fuzz-save-header tests/fuzz/fuzz-save-index
 tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz-qmp.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_qmp_LDADD = libhypervisor.a $(COMMON_LIBS)
+tests_fuzz_fuzz_save_index_SOURCES = tests/fuzz/fuzz-save-index.c $(FUZZ_DRIVER)
+tests_fuzz_fuzz_save_index_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_save_index_LDADD = libhypervisor.a $(COMMON_LIBS)
 tests_fuzz_fuzz_save_header_SOURCES = tests/fuzz/fuzz-save-header.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)

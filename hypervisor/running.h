@@ -20,9 +20,6 @@ int running_keep(struct vm *vm, struct error *err) MUST_CHECK;	// writes it
 void running_drop(struct vm *vm);				// there is no QEMU
 // Another definition is wanted from now on. What needs no QEMU (offline action, restarts, limits) holds at once.
 void running_follow(struct vm *vm, const Holdfast__Vm *wanted);
-// Beside a saved state in DIRECTORY, as VM.running: written, durably, before that is complete; read before it is restored.
-int running_save(const struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
-int running_restore(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;
 // At hypervisord's start: as it was kept; then, when QEMU answers, without what it has not.
 int running_load(struct vm *vm, struct error *err) MUST_CHECK;
 int running_settle(struct vm *vm, struct error *err) MUST_CHECK;	// waits

@@ -19,13 +19,26 @@ static void sum(const uint8_t *bytes, uint8_t digest[SHA256_DIGEST_LENGTH])
 	SHA256(bytes, SUM_AT, digest);
 }
 
+static json_t *encode_rams(const struct save_header *header)
+{
+	json_t *rams = json_array();
+	for (size_t i = 0; i < header->ram_count; i++)
+		json_array_append_new(rams,
+			json_pack("{s:s s:I}", "id", header->rams[i].id, "bytes",
+				(json_int_t)header->rams[i].bytes));
+	return rams;
+}
+
 int save_header_encode(const struct save_header *header, uint8_t bytes[SAVE_HEADER_BYTES], struct error *err)
 {
-	json_t *json = json_pack("{s:s s:s s:s s:s s:I s:I s:I s:I s:s s:s}", "vm", header->vm, "uuid",
-		header->uuid, "qemu", header->qemu, "machine", header->machine, "ram_kib",
+	char index_sum[17];
+	snprintf(index_sum, sizeof(index_sum), "%016" PRIx64, header->index_sum);
+	json_t *json = json_pack("{s:s s:s s:s s:s s:I s:I s:I s:b s:o s:I s:I s:s s:s}", "vm", header->vm,
+		"uuid", header->uuid, "qemu", header->qemu, "machine", header->machine, "ram_kib",
 		(json_int_t)header->ram_kib, "cpus", (json_int_t)header->cpus, "generation",
-		(json_int_t)header->generation, "stream_bytes", (json_int_t)header->stream_bytes,
-		"stream_sha256", header->stream_sha256, "time", header->time);
+		(json_int_t)header->generation, "paused", header->paused, "rams", encode_rams(header),
+		"index_at", (json_int_t)header->index_at, "index_bytes", (json_int_t)header->index_bytes,
+		"index_sum", index_sum, "time", header->time);
 	cleanup_free char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	if (!text || strlen(text) > SUM_AT - JSON_AT)
@@ -58,17 +71,49 @@ static int copy_number(json_t *json, const char *name, uint64_t *to)
 	return 0;
 }
 
+static int decode_rams(json_t *rams, struct save_header *header)
+{
+	size_t i;
+	json_t *ram;
+	if (!json_is_array(rams) || json_array_size(rams) > SAVE_RAMS_MAX)
+		return -1;
+	json_array_foreach (rams, i, ram) {
+		if (copy_text(ram, "id", header->rams[i].id, sizeof(header->rams[i].id)) ||
+			copy_number(ram, "bytes", &header->rams[i].bytes) || !header->rams[i].bytes ||
+			header->rams[i].bytes % 4096)
+			return -1;
+	}
+	header->ram_count = json_array_size(rams);
+	return 0;
+}
+
+static int decode_index(json_t *json, struct save_header *header)
+{
+	char sum_text[17];
+	int end = 0;
+	if (copy_text(json, "index_sum", sum_text, sizeof(sum_text)) || strlen(sum_text) != 16 ||
+		strspn(sum_text, "0123456789abcdef") != 16 ||
+		sscanf(sum_text, "%" SCNx64 "%n", &header->index_sum, &end) != 1 || end != 16)
+		return -1;
+	return copy_number(json, "index_at", &header->index_at) ||
+		copy_number(json, "index_bytes", &header->index_bytes) ||
+		header->index_at % SAVE_HEADER_BYTES || header->index_at < SAVE_HEADER_BYTES ||
+		header->index_bytes % SAVE_HEADER_BYTES || header->index_at > INT64_MAX / 2 ||
+		header->index_bytes > INT64_MAX / 2;
+}
+
 static int decode_json(json_t *json, struct save_header *header)
 {
+	json_t *paused = json_object_get(json, "paused");
+	header->paused = json_is_true(paused);
 	return copy_text(json, "vm", header->vm, sizeof(header->vm)) ||
 		copy_text(json, "uuid", header->uuid, sizeof(header->uuid)) ||
 		copy_text(json, "qemu", header->qemu, sizeof(header->qemu)) ||
 		copy_text(json, "machine", header->machine, sizeof(header->machine)) ||
-		copy_text(json, "stream_sha256", header->stream_sha256, sizeof(header->stream_sha256)) ||
 		copy_text(json, "time", header->time, sizeof(header->time)) ||
 		copy_number(json, "ram_kib", &header->ram_kib) || copy_number(json, "cpus", &header->cpus) ||
-		copy_number(json, "generation", &header->generation) ||
-		copy_number(json, "stream_bytes", &header->stream_bytes);
+		copy_number(json, "generation", &header->generation) || !json_is_boolean(paused) ||
+		decode_rams(json_object_get(json, "rams"), header) || decode_index(json, header);
 }
 
 int save_header_decode(const uint8_t bytes[SAVE_HEADER_BYTES], struct save_header *header, struct error *err)
@@ -116,8 +161,8 @@ int save_header_match(const struct save_header *header, const struct save_header
 		return error_set(err, ERROR_UNSAFE, "it has %" PRIu64 " CPUs, and the VM has %" PRIu64,
 			header->cpus, wanted->cpus);
 	// No look at the QEMU version: the machine type is versioned, and newer ones read what older ones wrote.
-	if (file_bytes != SAVE_HEADER_BYTES + header->stream_bytes)
+	if (file_bytes != header->index_at + header->index_bytes)
 		return error_set(err, ERROR_UNSAFE, "it has %" PRIu64 " bytes, and should have %" PRIu64,
-			file_bytes, SAVE_HEADER_BYTES + header->stream_bytes);
+			file_bytes, header->index_at + header->index_bytes);
 	return 0;
 }

@@ -2,42 +2,12 @@
 // The pump of a save and a restore. Every wait for QEMU has the deadline, so that the thread always ends. Touches nothing but its struct.
 #include "hypervisor/save-stream.h"
 #include <errno.h>
-#include <openssl/evp.h>
 #include <poll.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/loop.h"
-
-#define CHUNK_BYTES (1u << 20)
-
-struct pump {
-	struct save_stream *stream;
-	EVP_MD_CTX *digest;
-	uint8_t *chunk;
-};
-
-static int pump_begin(struct pump *pump, struct save_stream *stream, struct error *err)
-{
-	pump->stream = stream;
-	pump->digest = EVP_MD_CTX_new();
-	pump->chunk = malloc(CHUNK_BYTES);
-	if (!pump->digest || !pump->chunk || !EVP_DigestInit_ex(pump->digest, EVP_sha256(), NULL))
-		return error_set(err, ERROR_FAILED, "no memory for a saved state");
-	return 0;
-}
-
-static int pump_end(struct pump *pump, int result)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned length = 0;
-	if (!result && EVP_DigestFinal_ex(pump->digest, digest, &length))
-		for (unsigned i = 0; i < length && i < 32; i++)
-			snprintf(pump->stream->sha256 + 2 * i, 3, "%02x", digest[i]);
-	EVP_MD_CTX_free(pump->digest);
-	free(pump->chunk);
-	return result;
-}
 
 static int wait_for(const struct save_stream *stream, short events, struct error *err)
 {
@@ -54,71 +24,45 @@ static int wait_for(const struct save_stream *stream, short events, struct error
 	}
 }
 
-// 0: written, or counted as missing.
-static int put(struct save_stream *stream, const uint8_t *bytes, size_t count, struct error *err)
+// Fills BUFFER from the pipe as far as it goes: the count, less than a chunk only at the stream's end.
+static ssize_t fill(const struct save_stream *stream, uint8_t *buffer, struct error *err)
 {
-	while (count) {
-		if (stream->missing) {
-			stream->missing += count;
-			return 0;
-		}
-		ssize_t written = write(stream->file, bytes, count);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
-			stream->missing = count;
-			return 0;
-		}
-		if (written < 0)
-			return error_set_errno(err, errno, "cannot write the saved state");
-		bytes += written;
-		count -= (size_t)written;
-		stream->bytes += (uint64_t)written;
-	}
-	return 0;
-}
-
-static unsigned long long in_mib(uint64_t bytes)
-{
-	return (bytes + (1u << 20) - 1) >> 20;
-}
-
-static int write_all(struct pump *pump, struct error *err)
-{
-	struct save_stream *stream = pump->stream;
-	for (;;) {
+	size_t used = 0;
+	while (used < SAVE_CHUNK_BYTES) {
 		if (wait_for(stream, POLLIN, err))
 			return -1;
-		ssize_t count = read(stream->pipe, pump->chunk, CHUNK_BYTES);
+		ssize_t count = read(stream->pipe, buffer + used, SAVE_CHUNK_BYTES - used);
 		if (count < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (count < 0)
 			return error_set_errno(err, errno, "cannot read QEMU's stream");
 		if (count == 0)
 			break;
-		EVP_DigestUpdate(pump->digest, pump->chunk, (size_t)count);
-		if (put(stream, pump->chunk, (size_t)count, err))
-			return -1;
+		used += (size_t)count;
 	}
-	if (stream->missing)
-		return error_set(err, ERROR_NO_SPACE,
-			"its memory takes %llu MiB and %llu MiB are missing on the group's state volume: "
-			"make room there, or "
-			"create the group with a larger one",
-			in_mib(stream->bytes + stream->missing), in_mib(stream->missing));
-	// The disk has it before the head says so.
-	return fsync(stream->file) ? error_set_errno(err, errno, "cannot write the saved state") : 0;
+	return (ssize_t)used;
 }
 
 int save_stream_write(void *data, struct error *err)
 {
-	struct pump pump = { 0 };
 	struct save_stream *stream = data;
-	stream->bytes = stream->missing = 0;
-	int result = pump_begin(&pump, stream, err);
-	if (!result)
-		result = write_all(&pump, err);
-	return pump_end(&pump, result);
+	cleanup_free uint8_t *buffer = save_buffer();
+	if (!buffer)
+		return error_set(err, ERROR_FAILED, "no memory for a saved state");
+	for (uint32_t number = 0;; number++) {
+		ssize_t count = fill(stream, buffer, err);
+		if (count <= 0)
+			return (int)count;
+		struct save_chunk chunk = {
+			.kind = SAVE_DEVICES, .number = number, .content = (uint32_t)count
+		};
+		chunk.bytes = (uint32_t)(((size_t)count + SAVE_PAGE - 1) / SAVE_PAGE * SAVE_PAGE);
+		memset(buffer + count, 0, chunk.bytes - (size_t)count);
+		if (save_writer_put(stream->writer, &chunk, buffer, err))
+			return -1;
+		if ((size_t)count < SAVE_CHUNK_BYTES)
+			return 0;
+	}
 }
 
 static int feed(struct save_stream *stream, const uint8_t *bytes, size_t count, struct error *err)
@@ -137,31 +81,18 @@ static int feed(struct save_stream *stream, const uint8_t *bytes, size_t count, 
 	return 0;
 }
 
-static int read_all(struct pump *pump, struct error *err)
-{
-	struct save_stream *stream = pump->stream;
-	for (uint64_t left = stream->bytes; left;) {
-		ssize_t count =
-			read(stream->file, pump->chunk, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES);
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return error_set_errno(err, errno, "cannot read the saved state");
-		if (count == 0)
-			return error_set(err, ERROR_FAILED, "the saved state is too short");
-		EVP_DigestUpdate(pump->digest, pump->chunk, (size_t)count);
-		if (feed(stream, pump->chunk, (size_t)count, err))
-			return -1;
-		left -= (uint64_t)count;
-	}
-	return 0;
-}
-
 int save_stream_read(void *data, struct error *err)
 {
-	struct pump pump = { 0 };
-	int result = pump_begin(&pump, data, err);
-	if (!result)
-		result = read_all(&pump, err);
-	return pump_end(&pump, result);
+	struct save_stream *stream = data;
+	const struct save_chunk *chunks;
+	size_t count;
+	cleanup_free uint8_t *buffer = save_buffer();
+	if (!buffer)
+		return error_set(err, ERROR_FAILED, "no memory for a saved state");
+	save_index_of(stream->index, SAVE_DEVICES, &chunks, &count);
+	for (size_t i = 0; i < count; i++)
+		if (save_read_chunk(stream->file, &chunks[i], buffer, err) ||
+			feed(stream, buffer, chunks[i].content, err))
+			return -1;
+	return 0;
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Moves a QEMU's stream between a pipe and a file on a worker thread, with its SHA-256. Owns its descriptors while it runs and nothing else.
+// Moves QEMU's own stream (devices, and what memory is not shared) between a pipe and a saved state, on a worker thread. Owns its descriptors
+// while it runs and nothing else.
 #ifndef HYPERVISOR_SAVE_STREAM_H
 #define HYPERVISOR_SAVE_STREAM_H
 
-#include <stdint.h>
-#include "common/error.h"
+#include "hypervisor/save-file.h"
 
 struct save_stream {
-	int pipe, file;
-	uint64_t bytes;			// in: how many to read from the file. Out: how many went through
-	uint64_t missing;		// out, writing: bytes that the file had no room for
+	int pipe;			// never blocks
 	int64_t deadline_us;		// loop_now_us
-	char sha256[65];		// out
+	struct save_writer *writer;	// of a save
+	int file;			// of a restore
+	const struct save_index *index;
 };
 
-// task_work_fn: from the pipe's end until its other end is closed, to the file. ENOSPC: the rest is read and counted, then ERROR_NO_SPACE.
+// task_work_fn: from the pipe until its other end is closed, as chunks. What the file has no room for is read and counted.
 int save_stream_write(void *stream, struct error *err);
-// task_work_fn: `bytes` from the file to the pipe.
+// task_work_fn: the chunks of the stream to the pipe, each after its sum was found right.
 int save_stream_read(void *stream, struct error *err);
 
 #endif

@@ -67,7 +67,7 @@ static int rename_to(const struct saved_state *state, const char *from, const ch
 
 int saved_finish(const struct saved_state *state, int fd, const struct save_header *header, struct error *err)
 {
-	uint8_t bytes[SAVE_HEADER_BYTES];
+	uint8_t bytes[SAVE_HEADER_BYTES] __attribute__((aligned(SAVE_HEADER_BYTES))); // for direct I/O
 	if (save_header_encode(header, bytes, err))
 		return -1;
 	if (pwrite(fd, bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes) || fsync(fd))
@@ -75,19 +75,16 @@ int saved_finish(const struct saved_state *state, int fd, const struct save_head
 	return rename_to(state, "saving", "saved", err);
 }
 
-int saved_open(const struct saved_state *state, struct save_header *wanted, struct save_header *header,
-	int *fd, struct error *err)
+int saved_open(const struct saved_state *state, struct save_header *header, int *fd, struct error *err)
 {
 	char path[SAVED_PATH];
 	uint8_t bytes[SAVE_HEADER_BYTES];
-	struct stat info;
-	if (saved_path(state, "saved", path, sizeof(path), err) ||
-		saved_generation(state, &wanted->generation, err))
+	if (saved_path(state, "saved", path, sizeof(path), err))
 		return -1;
 	cleanup_fd int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (file < 0 && errno == ENOENT)
 		return error_set(err, ERROR_NOT_FOUND, "VM %s has no saved state", state->vm);
-	if (file < 0 || fstat(file, &info))
+	if (file < 0)
 		return error_set_errno(err, errno, "cannot open %s", path);
 	ssize_t count = read(file, bytes, sizeof(bytes));
 	if (count < 0)
@@ -95,11 +92,26 @@ int saved_open(const struct saved_state *state, struct save_header *wanted, stru
 	struct error why = ERROR_INIT;
 	int bad = count < (ssize_t)sizeof(bytes) ? error_set(&why, ERROR_UNSAFE, "it is too short")
 						 : save_header_decode(bytes, header, &why);
-	if (bad || save_header_match(header, wanted, (uint64_t)info.st_size, &why))
+	if (bad)
 		return error_set(
 			err, ERROR_UNSAFE, "the saved state of VM %s is refused: %s", state->vm, why.message);
 	*fd = steal_fd(&file);
 	return 0;
+}
+
+int saved_match(const struct saved_state *state, const struct save_header *header, struct save_header *wanted,
+	int fd, struct error *err)
+{
+	struct stat info;
+	struct error why = ERROR_INIT;
+	if (saved_generation(state, &wanted->generation, err))
+		return -1;
+	if (fstat(fd, &info))
+		return error_set_errno(err, errno, "cannot look at the saved state of VM %s", state->vm);
+	if (!save_header_match(header, wanted, (uint64_t)info.st_size, &why))
+		return 0;
+	return error_set(
+		err, ERROR_UNSAFE, "the saved state of VM %s is refused: %s", state->vm, why.message);
 }
 
 int saved_mark_used(const struct saved_state *state, struct error *err)

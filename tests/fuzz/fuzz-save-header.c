@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 		fuzz_assert(err.code == ERROR_FAILED);
 		return 0;
 	}
-	fuzz_assert(strlen(header.vm) < sizeof(header.vm) &&
-		strlen(header.stream_sha256) < sizeof(header.stream_sha256));
+	fuzz_assert(strlen(header.vm) < sizeof(header.vm) && header.ram_count <= SAVE_RAMS_MAX &&
+		header.index_at % SAVE_HEADER_BYTES == 0);
 	if (save_header_encode(&header, again, &err))
 		return 0; // text that is no UTF-8, or too much of it once it is escaped
 	fuzz_assert(save_header_decode(again, &twice, &err) == 0);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A guest that writes is saved and restored: it goes on where it was, under the same boot, and has lost nothing. A saved state that is damaged, cut
-# or too old is refused and the guest boots from its disks. A full state volume leaves the guest running.
+# A guest that writes is saved and restored: it goes on where it was, under the same boot, paused if it was, and has lost nothing. A saved state that
+# is damaged, cut or too old is refused and the guest boots from its disks. A full state volume leaves the guest running.
 # shellcheck source=tests/integration/hypervisor-functions.sh
 . "$(dirname "$0")/hypervisor-functions.sh"
 requires python3
@@ -34,6 +34,23 @@ done
 hf group stop g
 vm_is saved || fail "not saved with its group"
 hf group start g
+goes_on
+same_boot "$boots"
+
+# A guest that was paused stays so: nobody but who paused it lets it run.
+hf vm pause v
+hf vm save v
+hf vm start v
+vm_is paused || fail "a guest that was saved paused is $(vm state)"
+hv_kill
+hv_start
+vm_is paused || fail "a guest that was restored paused is $(vm state) after hypervisord was killed"
+hf vm save v
+hf group stop g
+hf group start g
+hf vm start v
+vm_is paused || fail "a guest that was saved paused again is $(vm state)"
+hf vm resume v
 goes_on
 same_boot "$boots"
 

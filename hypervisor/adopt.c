@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/name.h"
+#include "hypervisor/control.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
@@ -127,6 +128,7 @@ static void adopt_task(void *data)
 		set_state(vm, status);
 		log_info("vm=%s group=%s taken up again: process %d, %s, phase %s", vm->name, vm->group->name,
 			(int)vm->guest.pid, status, vm->guest.phase);
+		control_adopted(vm);
 	}
 	if (--adopting->adoption->left == 0)
 		task_wake(&adopting->adoption->done);

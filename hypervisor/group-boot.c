@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/control.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
@@ -41,7 +42,7 @@ int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err
 	uint64_t reserve = hv->config.memory_reserve_mib;
 	uint64_t room = total > used + reserve ? total - used - reserve : 0;
 	if (vm->memory_mib <= room)
-		return 0;
+		return control_admit(hv, vm, err);
 	return error_set(err, ERROR_NO_SPACE,
 		"VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " free (%" PRIu64
 		" in all, %" PRIu64 " used by VMs, %" PRIu64 " reserved): stop another VM, or give it less",
@@ -52,7 +53,7 @@ int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error
 {
 	uint64_t total = memory_total_mib(), reserve = hv->config.memory_reserve_mib;
 	if (vm->memory_mib + reserve <= total)
-		return 0;
+		return control_admit_ever(hv, vm, err);
 	return error_set(err, ERROR_NO_SPACE,
 		"VM %s needs %" PRIu64 " MiB of memory and node %s has %" PRIu64 " MiB, %" PRIu64
 		" of them reserved: give it less",

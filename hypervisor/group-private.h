@@ -48,8 +48,6 @@ int group_boot_one(struct group *group, struct vm *vm, struct error *err) MUST_C
 int group_promote(struct group *group, bool force_old_data, struct error *err) MUST_CHECK;	// waits
 // MiB of the node, and of the VMs that are up here, BESIDES (may be NULL) apart.
 void group_memory(struct hypervisor *hv, const struct vm *besides, uint64_t *total_mib, uint64_t *used_mib);
-// Room for VM besides those that are up.
-int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 // Whether it could ever be started here, with nothing else running.
 int group_admit_ever(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 

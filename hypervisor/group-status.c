@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/clock.h"
+#include "hypervisor/control.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/vm-private.h"
@@ -204,5 +205,6 @@ Holdfast__VmStatus *vm_status(const struct vm *vm)
 	status->pid = (uint32_t)vm_pid(vm);
 	status->accel = copy(!vm_has_process(vm) ? "" : vm->kvm ? "kvm" : "tcg");
 	status->target = copy((unsigned)vm->definition->target < 3 ? targets[vm->definition->target] : "");
+	control_status(vm, status);
 	return status;
 }

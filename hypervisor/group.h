@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/task.h"
+#include "hypervisor/cgroup.h"
 #include "hypervisor/rundir.h"
 #include "hypervisor/vm.h"
 #include "storage/storage.h"
@@ -35,6 +36,8 @@ struct hypervisor {		// what all of hypervisord's rooms share
 	struct cage *cage;	// what QEMUs are put in
 	bool standalone;
 	bool kvm;		// what guests run with; false: TCG
+	struct cgroups cgroups;	// hypervisor/control.c
+	uint32_t slice_weight;	// cpu.weight that all guests together have now; 0: not set yet
 	const char *state_directory;	// CONFIG_STATE_DIRECTORY, or a test's own
 };
 
@@ -62,6 +65,8 @@ Holdfast__VmStatus *vm_status(const struct vm *vm);		// the caller frees it
 
 // What long work is being done with disks of its VMs, or NULL: it cannot be moved meanwhile.
 const char *group_disk_work(const struct group *group);
+// Room in memory and processors for VM besides the VMs that are up here.
+int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 
 // For a move. The target: VMs are spawned, nothing is promoted. After commit the group is simply online here.
 int group_release_state(struct group *group, struct error *err) MUST_CHECK;	// waits: unmounts the state volume, so that the group can be demoted

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "config.h"
 #include "common/log.h"
+#include "hypervisor/control.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/host-events.h"
 #include "hypervisor/tap.h"
@@ -150,7 +151,12 @@ HANDLER(serve_vm_update)
 	struct group *group = handler_lock_group(hv, vm->group, LOCK_MS, err);
 	if (!group)
 		return -1;
-	int failed = handler_put_vm(group, vm, err);
+	struct vm *there = group_vm_find(group, vm->name);
+	int failed = there && vm_is_up(there) ? control_admit(hv, vm, err) : 0;
+	if (!failed)
+		failed = handler_put_vm(group, vm, err);
+	if (!failed && (there = group_vm_find(group, vm->name)))
+		failed = control_apply(there, err);
 	task_unlock(&group->mutex);
 	return failed ? -1 : reply_done(reply, err);
 }
@@ -259,6 +265,8 @@ HANDLER(serve_host_status)
 	used += hv->config.memory_reserve_mib;
 	status->memory_free_mib = total > used ? total - used : 0;
 	status->cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	status->control = strdup(control_problem(hv));
+	status->cpus_reserved = control_reserved(hv, NULL);
 	status->pool_size_bytes = pool_size;
 	status->pool_free_bytes = pool_free;
 	add_groups(hv, status);

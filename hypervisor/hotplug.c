@@ -2,6 +2,7 @@
 // See hotplug.h: which piece of a change comes when.
 #include "hypervisor/hotplug.h"
 #include <inttypes.h>
+#include "hypervisor/control-plan.h"
 #include "hypervisor/vm-private.h"
 
 int hotplug_check(const Holdfast__Vm *running, const Holdfast__Vm *wanted, struct error *err)
@@ -23,6 +24,7 @@ int hotplug_apply(struct vm *vm, struct error *err)
 
 void hotplug_follow(Holdfast__Vm *running, const Holdfast__Vm *wanted)
 {
+	control_follow(running, wanted);
 }
 
 int hotplug_settle(struct vm *vm, struct error *err)

@@ -6,6 +6,9 @@ libhypervisor_a_SOURCES = \
 	hypervisor/definition.c hypervisor/disk-format.c hypervisor/disk-format.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/qemu-devices.c hypervisor/qemu-devices.h \
+	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/control.c hypervisor/control.h \
+	hypervisor/control-plan.c hypervisor/control-plan.h hypervisor/control-qemu.c hypervisor/control-status.c hypervisor/clock.c hypervisor/clock.h \
+	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
 	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
 	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
 	hypervisor/restart-limit.c hypervisor/restart-limit.h \
@@ -61,6 +64,7 @@ tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)
 
 EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-disk-qcow2.sh \
+	tests/integration/boot-sectors.sh \
 	tests/integration/hypervisor-functions.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \
@@ -74,3 +78,9 @@ tests_fuzz_fuzz_image_head_SOURCES = tests/fuzz/fuzz-image-head.c $(FUZZ_DRIVER)
 tests_fuzz_fuzz_image_head_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_image_head_LDADD = libhypervisor.a $(COMMON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/image-head tests/integration/test-disk-images.sh
+# control: what a guest may take of its node
+libhypervisor_a_SOURCES += hypervisor/control.c hypervisor/control.h hypervisor/control-plan.c hypervisor/control-plan.h \
+	hypervisor/control-qemu.c hypervisor/control-status.c
+UNIT_TESTS += tests/unit/test-control-plan
+tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
+EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh

@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "hypervisor/accel.h"
 #include "hypervisor/adopt.h"
-#include "hypervisor/cgroup.h"
+#include "hypervisor/control.h"
 #include "hypervisor/console-log.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/host-events.h"
@@ -297,6 +297,9 @@ static int start(struct daemon *daemon, struct error *err)
 	if (!hv->standalone && storage_bring_up(hv->storage, &local))
 		log_error("replicas: %s", local.message);
 	error_clear(&local);
+	control_open(hv);
+	if (control_problem(hv)[0])
+		log_warning("guests are not held to all of their settings here: %s", control_problem(hv));
 	if (adopt_guests(hv, err))
 		return -1;
 	if (daemon->moves && moves_recover(daemon->moves, &local))
@@ -307,9 +310,8 @@ static int start(struct daemon *daemon, struct error *err)
 	console_log_keep_small(hv);
 	if (hv->standalone && standalone_load(hv, err))
 		return -1;
-	log_info("hypervisord %s is up: node %s, %s, guests run with %s; %s", PACKAGE_VERSION,
-		hv->config.node, hv->standalone ? "stand-alone" : "in a cluster", hv->kvm ? "KVM" : "TCG",
-		cgroup_describe());
+	log_info("hypervisord %s is up: node %s, %s, guests run with %s", PACKAGE_VERSION, hv->config.node,
+		hv->standalone ? "stand-alone" : "in a cluster", hv->kvm ? "KVM" : "TCG");
 	sd_notify(0, "READY=1");
 	return 0;
 }

@@ -132,6 +132,11 @@ json_t *qemu_disk_node(size_t i, const char *below)
 	return node;
 }
 
+void qemu_disk_device_id(size_t i, char id[32])
+{
+	node_name(id, "vdisk", i);
+}
+
 int qemu_disk_fdset(size_t i)
 {
 	return FDSET_DISK + (int)i;

@@ -66,6 +66,7 @@ json_t *qemu_span_node(size_t i, uint64_t bytes);
 json_t *qemu_qcow_node(size_t i, const char *below);	// BELOW: "span" or "real"; no backing file whatever the header says
 json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold", "real" or "qcow"
 int qemu_disk_fdset(size_t i);
+void qemu_disk_device_id(size_t i, char id[32]);	// of the device that is over diskI
 
 // UEFI's variables: "vars" is what the flash device writes to, over "varshold", a private copy that is read at the start, or "varsreal", those of
 // the group's state volume.

@@ -237,6 +237,10 @@ json_t *qemu_fixed_devices(const Holdfast__Vm *vm)
 	device = json_pack("{s:s s:s s:s}", "driver", "virtio-rng-pci", "id", "vrng0", "rng", "rng0");
 	put_fixed(vm, device, 0x9, 0x5);
 	json_array_append_new(list, device);
+	// A guest that runs out of memory takes some of it back.
+	device = json_pack("{s:s s:s s:b}", "driver", "virtio-balloon-pci", "id", "balloon0", "deflate-on-oom", 1);
+	put_fixed(vm, device, 0x1c, 0xb);
+	json_array_append_new(list, device);
 	device = json_pack("{s:s s:s}", "driver", "virtio-serial-pci", "id", "vserial0");
 	put_fixed(vm, device, 0xa, 0x6);
 	json_array_append_new(list, device);

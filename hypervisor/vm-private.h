@@ -35,6 +35,11 @@ struct vm {
 	size_t disk_count;		// that it was spawned with
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
 	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
+	// What it is held to now: control.c.
+	uint32_t cpu_weight;		// of its scope; 0: not set yet
+	bool throttled;			// a disk has, or may have, limits
+	uint64_t balloon_asked, balloon_mib;	// what it is to be left, or BALLOON_...; what it has, 0: not known
+	char control_error[160];	// why it is not as it should be; "": it is
 	bool reconnecting, doomed;	// doomed: freed when reconnecting is over
 };
 
@@ -68,6 +73,8 @@ void keeper_on_death(struct vm *vm);		// from the loop: the process ended, and n
 void keeper_on_power_off(struct vm *vm);	// from the loop: the guest powered itself off
 void keeper_schedule(struct vm *vm);		// start it if it should run and does not
 
+#define BALLOON_ALL 0
+#define BALLOON_UNKNOWN UINT64_MAX
 #define QMP_TIMEOUT_MS 30000		// one command that does no more than change QEMU's state
 
 #endif

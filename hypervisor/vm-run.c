@@ -4,6 +4,7 @@
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/clock.h"
+#include "hypervisor/control.h"
 #include "hypervisor/vm-private.h"
 
 #define QUIT_MS 3000
@@ -43,6 +44,7 @@ int vm_continue(struct vm *vm, struct error *err)
 	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, &local))
 		log_warning("vm=%s %s", vm->name, local.message);
 	look_again(vm);
+	control_continued(vm);
 	return 0;
 }
 

@@ -16,7 +16,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/spawn.h"
-#include "hypervisor/cgroup.h"
+#include "hypervisor/control.h"
 #include "hypervisor/guest-ram.h"
 #include "hypervisor/vm-devices.h"
 #include "hypervisor/vm-private.h"
@@ -227,7 +227,7 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	struct spawn_fd fds[SOCKETS + 2 + QEMU_SERIALS_MAX + VM_DEVICES_FDS + 2];
 	size_t count = 0;
 	char **argv = NULL;
-	char cgroup[300];
+	char cgroup[500];
 	struct qemu_params params = {
 		.vm = vm->definition,
 		.qemu = hv->config.qemu,
@@ -263,7 +263,7 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 	struct spawn_params spawn = {
 		.argv = (const char *const *)argv,
 		.fds = fds,
-		.cgroup = cgroup_make(vm->name, cgroup, sizeof(cgroup)) ? cgroup : NULL,
+		.cgroup = control_prepare(vm, cgroup, sizeof(cgroup)) ? cgroup : NULL,
 		.uid = vm->guest.uid,
 		.gid = guest_gid(vm),
 		.cage = cage,
@@ -320,6 +320,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 		add_last_words(vm, err);
 		return -1;
 	}
+	control_started(vm, kind);
 	return 0;
 }
 

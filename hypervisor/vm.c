@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "hypervisor/cgroup.h"
+#include "hypervisor/control.h"
 
 #define RECONNECT_TRIES 10
 #define RECONNECT_PAUSE_MS 500
@@ -194,7 +194,9 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 {
 	struct vm *vm = arg;
 	log_debug("vm=%s QMP event %s", vm->name, event);
-	if (!strcmp(event, "BLOCK_IO_ERROR")) {
+	if (!strcmp(event, "BALLOON_CHANGE")) {
+		control_on_balloon(vm, (uint64_t)json_integer_value(json_object_get(data, "actual")));
+	} else if (!strcmp(event, "BLOCK_IO_ERROR")) {
 		on_io_error(vm, data);
 	} else if (!strcmp(event, "STOP") && vm->state == HOLDFAST__VM_STATE__VM_RUNNING && vm->reason[0]) {
 		vm_event_now(vm, VM_EVENT_PAUSED);
@@ -297,7 +299,7 @@ void vm_forget_process(struct vm *vm)
 	vm->guest.start_time = 0;
 	vm->fds_linger = false;
 	running_drop(vm);
-	cgroup_remove(vm->name);
+	control_gone(vm);
 	if (rundir_guest_remove(&group_hypervisor(vm->group)->run, vm->name, &err))
 		log_error("vm=%s %s", vm->name, err.message);
 }

@@ -113,7 +113,8 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 		bytes[i] = definition->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2
 			? definition->disks[i]->size_bytes
 			: volume_bytes(hello, definition->disks[i]->volume);
-	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
+	if (group_admit(group_hypervisor(vm_group(vm)), definition, err) < 0 ||
+		vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
 		return -1;
 	return vm_spawn(vm, VM_SPAWN_INCOMING, bytes, err);
 }

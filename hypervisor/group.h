@@ -21,6 +21,8 @@ struct move_hooks {
 	// Settles or throws away an unfinished move of the group, before it is started or stopped here.
 	int (*before_start)(void *moves, const char *group, struct error *err);				// waits
 	int (*before_stop)(void *moves, const char *group, unsigned timeout_ms, struct error *err);	// waits
+	// Before a guest's memory is saved: a move that was only prepared is given up.
+	void (*give_way)(void *moves, const char *group);	// waits
 	bool (*holds)(void *moves, const char *group);	// a move has the guests: the group is not running here by itself
 	bool (*may_not_exit)(void *moves);		// between QUIESCE and COMMIT: SIGTERM waits
 };

@@ -190,8 +190,29 @@ int vm_attach_disks(struct vm *vm, struct error *err)
 	return uefi_has(vm) ? uefi_attach(vm, err) : 0;
 }
 
+static int fill_linger(struct vm *vm, struct error *err)
+{
+	json_t *sets = NULL, *set;
+	size_t index;
+	if (vm->disks != VM_DISKS_UNKNOWN)
+		return 0;
+	if (qmp_command(vm->qmp, "query-fdsets", NULL, QMP_TIMEOUT_MS, &sets, err))
+		return error_prefix(err, "VM %s", vm->name);
+	vm->fds_linger = false;
+	json_array_foreach (sets, index, set) {
+		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
+		if ((id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX)) ||
+			id == qemu_vars_fdset(QEMU_VARS_REAL))
+			vm->fds_linger = true;
+	}
+	json_decref(sets);
+	return 0;
+}
+
 int vm_disks_after_continue(struct vm *vm, struct error *err)
 {
+	if (fill_linger(vm, err))
+		return -1;
 	if (!vm->fds_linger)
 		return 0;
 	if (drop_passed(vm, err))
@@ -222,23 +243,18 @@ static int run_for_an_instant(struct vm *vm, struct error *err)
 	return 0;
 }
 
-static int fill_linger(struct vm *vm, struct error *err)
+int vm_disks_prepare_leaving(struct vm *vm, struct error *err)
 {
-	json_t *sets = NULL, *set;
-	size_t index;
-	if (vm->disks != VM_DISKS_UNKNOWN)
+	char status[32];
+	if (!vm->disk_count && !uefi_has(vm))
 		return 0;
-	if (qmp_command(vm->qmp, "query-fdsets", NULL, QMP_TIMEOUT_MS, &sets, err))
-		return error_prefix(err, "VM %s", vm->name);
-	vm->fds_linger = false;
-	json_array_foreach (sets, index, set) {
-		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
-		if ((id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX)) ||
-			id == qemu_vars_fdset(QEMU_VARS_REAL))
-			vm->fds_linger = true;
-	}
-	json_decref(sets);
-	return 0;
+	if (fill_linger(vm, err))
+		return -1;
+	if (!vm->fds_linger)
+		return 0;
+	if (vm_query_status(vm, status, err))
+		return -1;
+	return strcmp(status, "running") ? run_for_an_instant(vm, err) : vm_disks_after_continue(vm, err);
 }
 
 // From the volume to HOLD; what is above the volume goes first, which writes and drops what it keeps of it.

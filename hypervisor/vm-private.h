@@ -34,6 +34,7 @@ struct vm {
 	enum vm_disks disks;
 	size_t disk_count;		// that it was spawned with
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
+	double stopped_ms, resumed_ms;	// of the last STOP and RESUME
 	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
 	// What it is held to now: control.c.
 	uint32_t cpu_weight;		// of its scope; 0: not set yet

@@ -132,6 +132,9 @@ int vm_save(struct vm *vm, const char *directory, unsigned timeout_ms, struct er
 	Holdfast__VmState before = vm->state;
 	struct error why = ERROR_INIT, worse = ERROR_INIT;
 	int64_t deadline_us = loop_now_us() + timeout_ms * 1000LL;
+	const struct move_hooks *hooks = &group_hypervisor(vm->group)->move_hooks;
+	if (hooks->give_way)
+		hooks->give_way(hooks->moves, group_name(vm->group));
 	if (vm_event(vm, VM_EVENT_SAVE, err))
 		return -1;
 	if (vm_phase(vm,

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/control.h"
@@ -46,6 +47,16 @@ struct qmp *vm_qmp(const struct vm *vm)
 pid_t vm_pid(const struct vm *vm)
 {
 	return vm->pidfd >= 0 ? vm->guest.pid : 0;
+}
+
+double vm_stopped_ms(const struct vm *vm)
+{
+	return vm->stopped_ms;
+}
+
+double vm_resumed_ms(const struct vm *vm)
+{
+	return vm->resumed_ms;
 }
 
 bool vm_has_process(const struct vm *vm)
@@ -168,6 +179,7 @@ void vm_watch(struct vm *vm, int pidfd)
 	vm->gone = (struct task_wait){ 0 };
 	vm->powered_off = (struct task_wait){ 0 };
 	vm->guest_powered_off = false;
+	vm->stopped_ms = vm->resumed_ms = 0;
 	vm->disks = VM_DISKS_UNKNOWN;
 	vm->exit_source =
 		loop_add_pidfd(group_hypervisor(vm->group)->loop, pidfd, vm->guest.pid, on_exit_seen, vm);
@@ -190,10 +202,30 @@ static void on_io_error(struct vm *vm, const json_t *data)
 		why ? why : "unknown", vm->name);
 }
 
+// QEMU's time stamp on our clock.
+static double event_ms(double seconds)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	double age_ms = ((double)now.tv_sec - seconds) * 1000 + (double)now.tv_nsec / 1e6;
+	return loop_now_ms() - (age_ms > 0 && age_ms < 60000 ? age_ms : 0);
+}
+
+static void note_run_state(struct vm *vm, const char *event, double seconds)
+{
+	if (!strcmp(event, "STOP")) {
+		vm->stopped_ms = event_ms(seconds);
+	} else if (!strcmp(event, "RESUME")) {
+		vm->resumed_ms = event_ms(seconds);
+		vm->stopped_ms = 0;
+	}
+}
+
 static void on_qmp_event(const char *event, const json_t *data, double seconds, void *arg)
 {
 	struct vm *vm = arg;
 	log_debug("vm=%s QMP event %s", vm->name, event);
+	note_run_state(vm, event, seconds);
 	if (!strcmp(event, "BALLOON_CHANGE")) {
 		control_on_balloon(vm, (uint64_t)json_integer_value(json_object_get(data, "actual")));
 	} else if (!strcmp(event, "BLOCK_IO_ERROR")) {

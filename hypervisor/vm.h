@@ -24,12 +24,17 @@ Holdfast__VmState vm_state(const struct vm *vm);
 struct group *vm_group(const struct vm *vm);
 struct qmp *vm_qmp(const struct vm *vm);	// NULL when no QEMU runs
 pid_t vm_pid(const struct vm *vm);
+// When QEMU last stopped and resumed its vcpus, as loop_now_ms() tells it, by QEMU's own time stamp; 0: not since hypervisord knows it.
+double vm_stopped_ms(const struct vm *vm);	// 0 too when it has resumed since
+double vm_resumed_ms(const struct vm *vm);
 
 enum vm_spawn { VM_SPAWN_BOOT, VM_SPAWN_INCOMING };	// INCOMING: -incoming defer; memory comes from a save or a move
 // Starts QEMU to its QMP greeting: paused, placeholder disks of the given sizes (bytes, in the order of the definition's disks).
 int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err) MUST_CHECK;	// waits
 // Real disks in place of HOLD; the group's volumes must be Primary here. Works before the guest ever ran, while it is paused and while INMIGRATE.
 int vm_attach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+// Before a move: what would keep the disks from being closed quickly later is done now.
+int vm_disks_prepare_leaving(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // HOLD in place of the real disks, which are closed: checked in /proc/PID/fd. The guest must be stopped.
 int vm_detach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 int vm_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits for RESUME; also after PAUSE, POSTMIGRATE

@@ -3,20 +3,29 @@
 #ifndef MIGRATE_INTERNAL_H
 #define MIGRATE_INTERNAL_H
 
+#include "migrate/copy-rule.h"
 #include "migrate/migrate.h"
 #include "migrate/move-state.h"
 
-#define MOVE_PROTOCOL 1u
+#define MOVE_PROTOCOL 2u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
 #define MOVE_STEPS 16
-#define STREAM_WITH_QEMU (-2) // in move.streams
+#define MOVE_VMS_MAX 256
+#define STREAM_WITH_QEMU (-2) // in move_vm.stream
 
 struct move_steps { // times of the parts of a move, in order
 	Holdfast__Step step[MOVE_STEPS];
 	size_t count;
 	double lap_ms; // when the present step began
+};
+
+struct move_vm { // one VM that has a QEMU
+	char name[64];
+	int stream; // a descriptor until QEMU has it; -1: none yet
+	pid_t pid; // source: of the QEMU that the move was prepared for
+	struct copy_view copy; // source, live
 };
 
 struct move {
@@ -32,7 +41,8 @@ struct move {
 	struct group *group; // NULL for a record of an earlier boot
 	char **paused; // names of the VMs that an administrator paused: they stay so
 	size_t paused_count;
-	int *streams; // a descriptor per VM until QEMU has it; -1 otherwise
+	struct move_vm *vms; // NULL after a restart of hypervisord
+	size_t vm_count;
 	struct rpc_client *control; // source: to the target
 	struct task_wait lease_ready, lease_over; // source: the hello was answered `prepared`; it has ended
 	struct error lease_error; // source: why
@@ -41,6 +51,13 @@ struct move {
 	struct task_wait stream_came; // target: woken for each stream that arrives
 	bool peer_gone; // target: the control connection is broken
 	Holdfast__MoveKind kind;
+	Holdfast__LivePolicy policy;
+	unsigned max_pause_ms;
+	uint64_t bandwidth; // of the whole move, bytes per second; 0: no limit
+	bool gentle; // source, live: copy nothing before the last passes, which stop the guests
+	bool ready; // source, live: only the last passes are left
+	bool rest_quick; // and they are copied while the guests stand still
+	double begin_ms, quiesce_ms, pause_ms; // source: the move, its QUIESCE, and the guests' pause began
 	struct move_steps steps;
 };
 
@@ -58,8 +75,14 @@ struct move *move_find_id(struct moves *moves, enum move_side side, const char *
 struct move *move_new(struct moves *moves, enum move_side side, const char *group, const char *id,
 	const char *peer, struct error *err) MUST_CHECK;
 void move_free(struct move *move); // unlinks; the journal stays
+void move_pause_clear(struct move *move);
 int move_pause_add(struct move *move, const char *vm,
 	struct error *err) MUST_CHECK; // VM stays paused, whoever has it in the end
+int move_add_vm(struct move *move, const char *name, struct error *err) MUST_CHECK;
+struct vm *move_vm_find(const struct move *move, size_t i); // NULL: it is gone
+// Runs WORK for each of the move's VMs, at the same time, and waits for all. The first error is reported.
+typedef int move_work_fn(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err);
+int move_each(struct move *move, move_work_fn *work, struct error *err) MUST_CHECK; // waits
 // Lets the guest go on, or stay paused, and hands it back to its keeper.
 int move_resume(struct move *move, struct vm *vm, struct error *err) MUST_CHECK; // waits
 void moves_settle_later(
@@ -87,15 +110,37 @@ int move_journal_remove(
 int move_journal_load(struct moves *moves, struct error *err) MUST_CHECK;
 int move_boot_id(char boot[64], struct error *err) MUST_CHECK;
 
-// source.c, source-back.c, target.c: all with the group's mutex held, but source_prepare, source_commit, source_cancel and the target_* requests
+// source*.c, target.c: all with the group's mutex held, but source_prepare, source_commit, source_cancel and the target_* requests
 // (hello, stream, take, query), which take it themselves
 int source_prepare(struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call,
 	struct error *err) MUST_CHECK; // waits
 int source_commit(struct moves *moves, const Holdfast__MoveCommit *request, struct rpc_call *call,
 	struct error *err) MUST_CHECK; // waits
 int source_cancel(struct moves *moves, const char *group, struct error *err) MUST_CHECK; // waits
-void source_drop(struct move *move); // waits: prepared, nothing done yet: close and forget
+void source_drop(struct move *move); // waits: nothing done to the guests but copying: close and forget
 void source_close(struct move *move); // waits: ends the lease and the streams
+struct group *source_group(struct moves *moves, const char *name, struct error *err) MUST_CHECK;
+// Everything up to PREPARED. NULL with err set: nothing is left of it.
+struct move *source_make(struct moves *moves, struct group *group, const Holdfast__MovePrepare *request,
+	struct error *err) MUST_CHECK; // waits
+// Whether the VMs are still those that it was prepared for; what is paused now is noted.
+int source_check(struct move *move, struct error *err) MUST_CHECK;
+
+// precopy.c: the live part of a source
+int precopy_begin(struct move *move, struct error *err) MUST_CHECK; // waits: PREPARED to PRECOPY
+// Until only the last passes are left: the move called ID of GROUP is ready. Without the group's mutex, which it takes for each look.
+// PRECOPY_MISSED: QEMU stopped a guest before it was time; it runs on, and the move is gone.
+#define PRECOPY_MISSED (-3)
+int precopy_run(struct moves *moves, const char *group, const char *id, struct rpc_call *call,
+	struct error *err) MUST_CHECK; // waits
+// The same with the group's mutex held throughout, for a move that Pacemaker waits for: what is left in the end is copied while the guests
+// stand still.
+int precopy_run_bounded(struct move *move, struct rpc_call *call, double deadline_ms, struct error *err) MUST_CHECK; // waits
+// Before they are made: whether it is still good.
+int precopy_check(struct move *move, struct error *err) MUST_CHECK; // waits
+// The last passes, in QUIESCE: returns with the guests stopped, or about to be.
+int precopy_finish(struct move *move, struct rpc_call *call, struct error *err) MUST_CHECK; // waits
+void precopy_cancel(struct move *move); // waits: the guests run on
 // Finds out what the target did, and acts on it; tries until it knows or the time is up.
 int source_settle(struct move *move, unsigned timeout_ms, struct error *err) MUST_CHECK; // waits
 int source_take_back(struct move *move, struct error *err) MUST_CHECK; // waits
@@ -114,7 +159,17 @@ void target_let_go(struct
 	move *move); // waits: not committed: close, demote, end the QEMUs; frees the move, or leaves that to its hello
 
 // qemu-move.c: what a move asks of one QEMU
-int qemu_move_prepare_source(struct vm *vm, struct error *err) MUST_CHECK;
+struct qemu_move_params {
+	bool live, throttle;
+	uint64_t bandwidth; // bytes per second; 0: no limit
+};
+int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err) MUST_CHECK;
+int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struct error *err) MUST_CHECK;
+int qemu_move_end_copy(struct vm *vm, struct error *err) MUST_CHECK; // the guest is stopped: all that is left, at once
+int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *err) MUST_CHECK;
+void qemu_move_measure_dirty(struct vm *vm); // begins; a second later:
+double qemu_move_dirty_rate(struct vm *vm); // bytes per second; negative: not measured
+void qemu_move_announce(struct vm *vm); // tells the network where the guest is now
 int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err) MUST_CHECK;
 int qemu_move_send(
 	struct vm *vm, int stream, struct error *err) MUST_CHECK; // starts; does not wait for the end
@@ -122,5 +177,9 @@ int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop,
 	struct error *err) MUST_CHECK; // until completed, on either side
 uint64_t qemu_move_bytes(struct vm *vm);	// waits: of memory, sent by the last migration; 0 if it is not known
 int qemu_move_cancel(struct vm *vm, struct error *err) MUST_CHECK;
+// After a cancel: a guest that QEMU had stopped for the end of the copy runs again, unless an administrator had paused it.
+int qemu_move_went_on(struct vm *vm, bool paused, struct error *err) MUST_CHECK;
+// Until QEMU can do nothing by itself any more: a guest that QEMU itself has stopped would be continued by it if the transfer broke.
+int qemu_move_pin(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;
 
 #endif

@@ -12,7 +12,9 @@ static const unsigned char table[MOVE_SIDES][MOVE_STATES][MOVE_EVENTS] = {
 	[MOVE_SOURCE] = {
 		[MOVE_NONE] = { [MOVE_EV_PREPARE] = TO(MOVE_PREPARING) },
 		[MOVE_PREPARING] = { [MOVE_EV_READY] = TO(MOVE_PREPARED), [MOVE_EV_FAIL] = TO(MOVE_NONE) },
-		[MOVE_PREPARED] = { [MOVE_EV_STOP] = TO(MOVE_QUIESCE), [MOVE_EV_FAIL] = TO(MOVE_NONE) },
+		[MOVE_PREPARED] = { [MOVE_EV_COPY] = TO(MOVE_PRECOPY), [MOVE_EV_STOP] = TO(MOVE_QUIESCE),
+			[MOVE_EV_FAIL] = TO(MOVE_NONE) },
+		[MOVE_PRECOPY] = { [MOVE_EV_STOP] = TO(MOVE_QUIESCE), [MOVE_EV_FAIL] = TO(MOVE_NONE) },
 		[MOVE_QUIESCE] = { [MOVE_EV_RELEASE] = TO(MOVE_RELEASED), [MOVE_EV_FAIL] = TO(MOVE_BACK) },
 		[MOVE_RELEASED] = { [MOVE_EV_PEER_RUNS] = TO(MOVE_DONE), [MOVE_EV_PEER_ABORTED] = TO(MOVE_BACK),
 			[MOVE_EV_PEER_LOST] = TO(MOVE_DEAD) },
@@ -23,7 +25,9 @@ static const unsigned char table[MOVE_SIDES][MOVE_STATES][MOVE_EVENTS] = {
 	[MOVE_TARGET] = {
 		[MOVE_NONE] = { [MOVE_EV_PREPARE] = TO(MOVE_PREPARING), [MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
 		[MOVE_PREPARING] = { [MOVE_EV_READY] = TO(MOVE_PREPARED), [MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
-		[MOVE_PREPARED] = { [MOVE_EV_TAKE] = TO(MOVE_TAKING), [MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
+		[MOVE_PREPARED] = { [MOVE_EV_COPY] = TO(MOVE_PRECOPY), [MOVE_EV_TAKE] = TO(MOVE_TAKING),
+			[MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
+		[MOVE_PRECOPY] = { [MOVE_EV_TAKE] = TO(MOVE_TAKING), [MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
 		[MOVE_TAKING] = { [MOVE_EV_COMMIT] = TO(MOVE_COMMITTED), [MOVE_EV_FAIL] = TO(MOVE_ABORTED) },
 		[MOVE_COMMITTED] = { [MOVE_EV_RUN] = TO(MOVE_RUNNING) },
 		[MOVE_RUNNING] = { [MOVE_EV_END] = TO(MOVE_NONE) },
@@ -48,6 +52,7 @@ static const char *const state_names[MOVE_STATES] = {
 	[MOVE_NONE] = "none",
 	[MOVE_PREPARING] = "preparing",
 	[MOVE_PREPARED] = "prepared",
+	[MOVE_PRECOPY] = "precopy",
 	[MOVE_QUIESCE] = "quiesce",
 	[MOVE_RELEASED] = "released",
 	[MOVE_DONE] = "done",
@@ -63,6 +68,7 @@ static const char *const state_names[MOVE_STATES] = {
 static const char *const event_names[MOVE_EVENTS] = {
 	[MOVE_EV_PREPARE] = "prepare",
 	[MOVE_EV_READY] = "ready",
+	[MOVE_EV_COPY] = "copy",
 	[MOVE_EV_STOP] = "stop",
 	[MOVE_EV_RELEASE] = "release",
 	[MOVE_EV_TAKE] = "take",
@@ -91,7 +97,7 @@ bool move_state_journaled(enum move_side side, enum move_state state)
 {
 	if (side == MOVE_TARGET)
 		return state != MOVE_NONE && state != MOVE_LOST;
-	return state == MOVE_QUIESCE || state == MOVE_RELEASED || state == MOVE_DONE || state == MOVE_BACK ||
+	return state == MOVE_PRECOPY || state == MOVE_QUIESCE || state == MOVE_RELEASED || state == MOVE_DONE || state == MOVE_BACK ||
 		state == MOVE_DEAD;
 }
 

@@ -11,6 +11,7 @@ enum move_state {
 	MOVE_NONE,
 	MOVE_PREPARING,
 	MOVE_PREPARED,
+	MOVE_PRECOPY, // live: memory is copied while the guests run
 	MOVE_QUIESCE, // source
 	MOVE_RELEASED, // source
 	MOVE_DONE, // source: the target runs it
@@ -27,6 +28,7 @@ enum move_state {
 enum move_event {
 	MOVE_EV_PREPARE, // begin
 	MOVE_EV_READY, // the target stands ready
+	MOVE_EV_COPY, // live: memory begins to flow
 	MOVE_EV_STOP, // source: stop the guests and close their disks
 	MOVE_EV_RELEASE, // source: disks are closed and demoted
 	MOVE_EV_TAKE, // target: the source has released

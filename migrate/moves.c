@@ -73,15 +73,11 @@ void move_free(struct move *move)
 			break;
 		}
 	}
-	if (move->streams) {
-		for (size_t i = 0; move->group && i < group_vm_count(move->group); i++)
-			cleanup_fd_p(&move->streams[i]);
-	}
-	for (size_t i = 0; i < move->paused_count; i++)
-		free(move->paused[i]);
-	free(move->paused);
+	for (size_t i = 0; i < move->vm_count; i++)
+		cleanup_fd_p(&move->vms[i].stream);
+	move_pause_clear(move);
 	rpc_client_free(move->control);
-	free(move->streams);
+	free(move->vms);
 	free(move->address);
 	free(move->boot);
 	free(move);
@@ -96,6 +92,15 @@ int move_volume_bytes(
 	return storage_volume_bytes(moves->hv->storage, group, group->volumes[i]->index, bytes, err);
 }
 
+void move_pause_clear(struct move *move)
+{
+	for (size_t i = 0; i < move->paused_count; i++)
+		free(move->paused[i]);
+	free(move->paused);
+	move->paused = NULL;
+	move->paused_count = 0;
+}
+
 int move_pause_add(struct move *move, const char *vm, struct error *err)
 {
 	char **paused = realloc(move->paused, (move->paused_count + 1) * sizeof(*paused));
@@ -108,6 +113,29 @@ int move_pause_add(struct move *move, const char *vm, struct error *err)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
 	move->paused_count++;
 	return 0;
+}
+
+int move_add_vm(struct move *move, const char *name, struct error *err)
+{
+	struct move_vm *vms = reallocarray(move->vms, move->vm_count + 1, sizeof(*vms));
+
+	if (!vms)
+		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
+	move->vms = vms;
+	vms[move->vm_count] = (struct move_vm){ .stream = -1 };
+	snprintf(vms[move->vm_count].name, sizeof(vms->name), "%s", name);
+	move->vm_count++;
+	return 0;
+}
+
+struct vm *move_vm_find(const struct move *move, size_t i)
+{
+	for (size_t k = 0; k < group_vm_count(move->group); k++) {
+		struct vm *vm = group_vm(move->group, k);
+		if (strcmp(vm_name(vm), move->vms[i].name) == 0)
+			return vm;
+	}
+	return NULL;
 }
 
 int move_resume(struct move *move, struct vm *vm, struct error *err)
@@ -226,6 +254,9 @@ static void recover_source(struct move *move)
 	int done = 0;
 
 	switch (move->state) {
+	case MOVE_PRECOPY:
+		source_drop(move);
+		return;
 	case MOVE_QUIESCE:
 		done = move_advance(move, MOVE_EV_FAIL, &err);
 		if (done == 0)
@@ -307,7 +338,7 @@ static int before_start(void *data, const char *group, struct error *err)
 	drop_uncommitted(target);
 	if (!source)
 		return 0;
-	if (source->state == MOVE_PREPARED || source->state == MOVE_PREPARING) {
+	if (source->state == MOVE_PREPARING || source->state == MOVE_PREPARED || source->state == MOVE_PRECOPY) {
 		source_drop(source);
 		return 0;
 	}
@@ -330,7 +361,7 @@ static int before_stop(void *data, const char *group, unsigned timeout_ms, struc
 	struct move *source = move_find(moves, MOVE_SOURCE, group);
 
 	drop_uncommitted(target);
-	if (source && (source->state == MOVE_PREPARED || source->state == MOVE_PREPARING))
+	if (source && (source->state == MOVE_PREPARING || source->state == MOVE_PREPARED || source->state == MOVE_PRECOPY))
 		source_drop(source);
 	else if (source && source->state == MOVE_RELEASED && source_settle(source, timeout_ms / 2, err) < 0) {
 		log_warning("group=%s stopped while the outcome of its move is not known: %s", group,
@@ -343,6 +374,15 @@ static int before_stop(void *data, const char *group, unsigned timeout_ms, struc
 	return 0;
 }
 
+// Something else is to be done with a guest that a copy is in the way of.
+static void give_way(void *data, const char *group)
+{
+	struct move *source = move_find(data, MOVE_SOURCE, group);
+
+	if (source && (source->state == MOVE_PREPARED || source->state == MOVE_PRECOPY))
+		source_drop(source);
+}
+
 static bool holds(void *data, const char *group)
 {
 	struct moves *moves = data;
@@ -350,7 +390,7 @@ static bool holds(void *data, const char *group)
 	struct move *target = move_find(moves, MOVE_TARGET, group);
 
 	if (source && source->state != MOVE_PREPARING && source->state != MOVE_PREPARED &&
-		source->state != MOVE_QUIESCE)
+		source->state != MOVE_PRECOPY && source->state != MOVE_QUIESCE)
 		return true;
 	return target && target->group && target->state != MOVE_COMMITTED && target->state != MOVE_RUNNING &&
 		target->state != MOVE_ABORTED;
@@ -390,6 +430,7 @@ struct moves *moves_open(
 		.moves = moves,
 		.before_start = before_start,
 		.before_stop = before_stop,
+		.give_way = give_way,
 		.holds = holds,
 		.may_not_exit = may_not_exit,
 	};

@@ -9,39 +9,79 @@
 
 #define STREAM_NAME "move"
 #define POLL_MS 5u
+#define POLL_SOON_MS 1u // at first, when the end may be near
+#define POLLS_SOON 200
+#define NO_LIMIT (10ull << 30) // bytes per second
+#define DOWNTIME_ANY_MS 2000000u // QEMU ends the copy as soon as it can
+#define DIRTY_MEASURE_S 1
 
-static json_t *capability(const char *name)
+static json_t *capability(const char *name, bool on)
 {
-	return json_pack("{s:s, s:b}", "capability", name, "state", 1);
+	return json_pack("{s:s, s:b}", "capability", name, "state", on);
 }
 
-static int set_capabilities(struct vm *vm, struct error *err)
+static json_t *capabilities(bool throttle)
 {
-	json_t *arguments = json_pack(
-		"{s:[o, o]}", "capabilities", capability("late-block-activate"), capability("events"));
-
-	return qmp_command(
-		vm_qmp(vm), "migrate-set-capabilities", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
+	return json_pack("{s:[o, o, o]}", "capabilities", capability("late-block-activate", true),
+		capability("events", true), capability("auto-converge", throttle));
 }
 
-int qemu_move_prepare_source(struct vm *vm, struct error *err)
+static uint64_t or_no_limit(uint64_t bandwidth)
 {
-	if (set_capabilities(vm, err) < 0)
-		return -1;
-	// The guest is stopped before the stream starts: nothing is gained by a limit.
-	json_t *parameters = json_pack(
-		"{s:I, s:I}", "max-bandwidth", (json_int_t)10 << 30, "downtime-limit", (json_int_t)2000000);
-	return qmp_command(vm_qmp(vm), "migrate-set-parameters", parameters, MOVE_CALL_TIMEOUT_MS, NULL, err);
+	return bandwidth ? bandwidth : NO_LIMIT;
+}
+
+static json_t *parameters(uint64_t bandwidth, unsigned downtime_ms)
+{
+	return json_pack("{s:I, s:I}", "max-bandwidth", (json_int_t)bandwidth, "downtime-limit",
+		(json_int_t)downtime_ms);
+}
+
+int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err)
+{
+	// A guest that was stopped before needs no second pass, and QEMU must not look for one.
+	const struct qmp_step steps[] = {
+		{ "migrate-set-capabilities", capabilities(params->throttle) },
+		{ "migrate-set-parameters",
+			parameters(or_no_limit(params->bandwidth), params->live ? 1 : DOWNTIME_ANY_MS) },
+	};
+
+	return qmp_batch(vm_qmp(vm), steps, 2, MOVE_CALL_TIMEOUT_MS, err);
+}
+
+int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struct error *err)
+{
+	return qmp_command(vm_qmp(vm), "migrate-set-parameters",
+		parameters(or_no_limit(bandwidth), downtime_ms), MOVE_CALL_TIMEOUT_MS, NULL, err);
+}
+
+int qemu_move_end_copy(struct vm *vm, struct error *err)
+{
+	return qemu_move_set(vm, 0, DOWNTIME_ANY_MS, err);
 }
 
 int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err)
 {
-	if (set_capabilities(vm, err) < 0)
-		return -1;
-	if (qmp_get_fd(vm_qmp(vm), stream, STREAM_NAME, err) < 0)
+	// The network must not be told of a guest that may never run here: qemu_move_announce does it after the commit.
+	const struct qmp_step steps[] = {
+		{ "migrate-set-capabilities", capabilities(false) },
+		{ "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0) },
+	};
+
+	if (qmp_batch(vm_qmp(vm), steps, 2, MOVE_CALL_TIMEOUT_MS, err) < 0 ||
+		qmp_get_fd(vm_qmp(vm), stream, STREAM_NAME, err) < 0)
 		return -1;
 	json_t *arguments = json_pack("{s:s}", "uri", "fd:" STREAM_NAME);
 	return qmp_command(vm_qmp(vm), "migrate-incoming", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
+}
+
+void qemu_move_announce(struct vm *vm)
+{
+	struct error err = ERROR_INIT;
+	json_t *arguments = json_pack("{s:i s:i s:i s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 100);
+
+	if (qmp_command(vm_qmp(vm), "announce-self", arguments, MOVE_CALL_TIMEOUT_MS, NULL, &err) < 0)
+		log_warning("vm=%s the network is not told where it is now: %s", vm_name(vm), err.message);
 }
 
 int qemu_move_send(struct vm *vm, int stream, struct error *err)
@@ -75,6 +115,7 @@ static int migration_state(struct vm *vm, struct error *err)
 int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct error *err)
 {
 	double deadline = loop_now_ms() + timeout_ms;
+	unsigned polls = 0;
 
 	// QEMU 7.2 sends no MIGRATION event on some ways to the end, so its state is asked for.
 	for (;;) {
@@ -87,9 +128,78 @@ int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop, struct
 			return error_set(err, ERROR_TIMEOUT,
 				"the memory of VM %s was not transferred within %u ms", vm_name(vm),
 				timeout_ms);
-		if (task_pause(POLL_MS, err) < 0)
+		if (task_pause(polls++ < POLLS_SOON ? POLL_SOON_MS : POLL_MS, err) < 0)
 			return -1;
 	}
+}
+
+// ---- figures
+
+static enum copy_status status_of(const json_t *answer)
+{
+	static const struct {
+		const char *word;
+		enum copy_status status;
+	} words[] = { { "setup", COPY_ACTIVE }, { "active", COPY_ACTIVE }, { "device", COPY_ACTIVE },
+		{ "pre-switchover", COPY_ACTIVE }, { "completed", COPY_COMPLETED }, { "failed", COPY_FAILED },
+		{ "cancelled", COPY_FAILED }, { "cancelling", COPY_FAILED } };
+	const char *text = json_string_value(json_object_get(answer, "status"));
+
+	for (size_t i = 0; text && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i].word, text) == 0)
+			return words[i].status;
+	}
+	return COPY_NONE;
+}
+
+static uint64_t number(const json_t *object, const char *name)
+{
+	json_int_t value = json_integer_value(json_object_get(object, name));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *err)
+{
+	json_t *answer = NULL;
+
+	if (qmp_command(vm_qmp(vm), "query-migrate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, err) < 0)
+		return -1;
+	const json_t *ram = json_object_get(answer, "ram");
+	*sample = (struct copy_sample){
+		.status = status_of(answer),
+		.total = number(ram, "total"),
+		.remaining = number(ram, "remaining"),
+		.transferred = number(ram, "transferred"),
+		.passes = number(ram, "dirty-sync-count"),
+		.dirty_bytes_s = (double)(number(ram, "dirty-pages-rate") * number(ram, "page-size")),
+		.throttle_percent = (unsigned)number(answer, "cpu-throttle-percentage"),
+	};
+	json_decref(answer);
+	return 0;
+}
+
+void qemu_move_measure_dirty(struct vm *vm)
+{
+	struct error err = ERROR_INIT;
+
+	if (qmp_command(vm_qmp(vm), "calc-dirty-rate", json_pack("{s:i}", "calc-time", DIRTY_MEASURE_S),
+		    MOVE_CALL_TIMEOUT_MS, NULL, &err) < 0)
+		log_info("vm=%s how fast it writes to its memory is not measured: %s", vm_name(vm), err.message);
+}
+
+double qemu_move_dirty_rate(struct vm *vm)
+{
+	json_t *answer = NULL;
+	double rate = -1;
+
+	if (qmp_command(vm_qmp(vm), "query-dirty-rate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, NULL) < 0)
+		return -1;
+	const char *status = json_string_value(json_object_get(answer, "status"));
+	if (status && strcmp(status, "measured") == 0)
+		rate = (double)json_integer_value(json_object_get(answer, "dirty-rate")) * (1 << 20);
+	json_decref(answer);
+	return rate;
 }
 
 uint64_t qemu_move_bytes(struct vm *vm)
@@ -128,4 +238,38 @@ int qemu_move_cancel(struct vm *vm, struct error *err)
 		if (task_pause(POLL_MS, err) < 0)
 			return -1;
 	}
+}
+
+static int run_state(struct vm *vm, char state[32], struct error *err)
+{
+	json_t *answer = NULL;
+
+	if (qmp_command(vm_qmp(vm), "query-status", NULL, MOVE_CALL_TIMEOUT_MS, &answer, err) < 0)
+		return -1;
+	const char *text = json_string_value(json_object_get(answer, "status"));
+	snprintf(state, 32, "%s", text ? text : "unknown");
+	json_decref(answer);
+	return 0;
+}
+
+int qemu_move_went_on(struct vm *vm, bool paused, struct error *err)
+{
+	char state[32];
+
+	if (run_state(vm, state, err) < 0)
+		return -1;
+	bool stands = strcmp(state, "postmigrate") == 0 || strcmp(state, "finish-migrate") == 0;
+	bool thought_paused = strcmp(state, "running") == 0 && vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED;
+	return (stands && !paused) || thought_paused ? vm_continue(vm, err) : 0;
+}
+
+int qemu_move_pin(struct vm *vm, unsigned timeout_ms, struct error *err)
+{
+	char state[32];
+
+	if (run_state(vm, state, err) < 0)
+		return -1;
+	if (strcmp(state, "finish-migrate") != 0)
+		return 0; // we stopped it, or the copy is complete already
+	return qemu_move_await(vm, timeout_ms, NULL, err);
 }

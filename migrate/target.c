@@ -144,19 +144,14 @@ static int prepare(struct move *move, const Holdfast__MoveHello *hello, struct e
 		error_set(err, ERROR_UNSAFE, "group %s is not stopped on this node", move->group_name);
 	else if (check_volumes(move, hello, err) == 0)
 		result = move_advance(move, MOVE_EV_PREPARE, err);
-	if (result == 0) {
-		move->streams = malloc((group_vm_count(move->group) + 1) * sizeof(*move->streams));
-		if (!move->streams)
-			result = error_set(err, ERROR_NO_SPACE, "no memory for a move");
-	}
-	for (size_t i = 0; move->streams && i < group_vm_count(move->group); i++)
-		move->streams[i] = -1;
 	for (size_t i = 0; result == 0 && i < hello->n_paused; i++)
 		result = move_pause_add(move, hello->paused[i], err);
 	for (size_t i = 0; result == 0 && i < group_vm_count(move->group); i++) {
 		if (hello_moves(hello, vm_name(group_vm(move->group, i))))
-			result = spawn_incoming(group_vm(move->group, i), hello, err);
+			result = move_add_vm(move, vm_name(group_vm(move->group, i)), err);
 	}
+	for (size_t i = 0; result == 0 && i < move->vm_count; i++)
+		result = spawn_incoming(move_vm_find(move, i), hello, err);
 	if (result == 0)
 		result = move_advance(move, MOVE_EV_READY, err);
 	task_unlock(group_mutex(move->group));
@@ -171,14 +166,20 @@ static void source_gone(void *data)
 	task_wake(&move->gone);
 }
 
+// For the source to stop its guests.
+static bool waiting(const struct move *move)
+{
+	return move->state == MOVE_PREPARED || move->state == MOVE_PRECOPY;
+}
+
 // The lease: until the move has ended one way or the other, or the source is gone.
 static void hold(struct move *move, struct rpc_call *call)
 {
 	struct error err = ERROR_INIT;
 
 	rpc_call_on_gone(call, source_gone, move);
-	while (move->state == MOVE_PREPARED || move->state == MOVE_TAKING || move->state == MOVE_COMMITTED) {
-		if (move->peer_gone && move->state == MOVE_PREPARED)
+	while (waiting(move) || move->state == MOVE_TAKING || move->state == MOVE_COMMITTED) {
+		if (move->peer_gone && waiting(move))
 			break;
 		if (task_wait(&move->gone, LEASE_MS, "the end of a move", &err) < 0)
 			break;
@@ -225,53 +226,73 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 
 // ---- stream, take
 
+static int take_stream(struct move *move, struct move_vm *entry, struct vm *vm, int fd, struct error *err)
+{
+	char id[MOVE_ID_BYTES];
+	struct moves *moves = move->moves;
+
+	memcpy(id, move->id, sizeof(id));
+	if (move->kind == HOLDFAST__MOVE_KIND__MOVE_LIVE && move->state == MOVE_PREPARED &&
+		move_advance(move, MOVE_EV_COPY, err) < 0)
+		return -1;
+	entry->stream = fd;
+	int result = qemu_move_prepare_target(vm, fd, err);
+	// Everything may have changed while that waited; then the descriptor was closed with the move.
+	if (move_find_id(moves, MOVE_TARGET, id) != move)
+		return error_set(err, ERROR_CANCELLED, "the move has ended");
+	cleanup_fd_p(&entry->stream);
+	entry->stream = result < 0 ? -1 : STREAM_WITH_QEMU;
+	task_wake(&move->stream_came);
+	return result;
+}
+
 int target_stream(
 	struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
 {
 	struct move *move = move_find_id(moves, MOVE_TARGET, stream->id);
 
-	if (!move || move->state != MOVE_PREPARED)
+	if (!move || !waiting(move))
 		return error_set(err, ERROR_NOT_FOUND, "no move %s is prepared here", stream->id);
-	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		struct vm *vm = group_vm(move->group, i);
+	for (size_t i = 0; i < move->vm_count; i++) {
+		struct vm *vm = move_vm_find(move, i);
 		cleanup_fd int fd = -1;
 
-		if (strcmp(vm_name(vm), stream->vm) != 0)
+		if (strcmp(move->vms[i].name, stream->vm) != 0)
 			continue;
-		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || move->streams[i] >= 0)
+		if (!vm || vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || move->vms[i].stream != -1)
 			return error_set(
 				err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
 		if (rpc_call_hijack(call, &fd, err) < 0)
 			return -1;
 		// Everything may have changed while that waited.
 		move = move_find_id(moves, MOVE_TARGET, stream->id);
-		if (!move || move->state != MOVE_PREPARED)
+		if (!move || !waiting(move))
 			return error_set(err, ERROR_CANCELLED, "the move has ended");
-		if (qemu_move_prepare_target(vm, fd, err) < 0)
-			return -1;
-		move = move_find_id(moves, MOVE_TARGET, stream->id);
-		if (!move)
-			return error_set(err, ERROR_CANCELLED, "the move has ended");
-		move->streams[i] = steal_fd(&fd);
-		cleanup_fd_p(&move->streams[i]);
-		move->streams[i] = STREAM_WITH_QEMU;
-		task_wake(&move->stream_came);
-		return 0;
+		return take_stream(move, &move->vms[i], vm, steal_fd(&fd), err);
 	}
-	return error_set(err, ERROR_NOT_FOUND, "group %s has no VM %s here", move->group_name, stream->vm);
+	return error_set(err, ERROR_NOT_FOUND, "VM %s of group %s does not move", stream->vm, move->group_name);
 }
 
 static int await_streams(struct move *move, struct error *err)
 {
-	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		while (vm_state(group_vm(move->group, i)) == HOLDFAST__VM_STATE__VM_MOVING_IN &&
-			move->streams[i] != STREAM_WITH_QEMU) {
+	for (size_t i = 0; i < move->vm_count; i++) {
+		while (move->vms[i].stream != STREAM_WITH_QEMU) {
 			if (task_wait(&move->stream_came, STREAM_WAIT_MS, "the stream of a VM's memory",
 				    err) < 0)
 				return -1;
 		}
 	}
 	return 0;
+}
+
+static int open_disks(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	return vm_attach_disks(vm, err);
+}
+
+static int load_memory(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	return qemu_move_await(vm, LOAD_MS, &move->peer_gone, err);
 }
 
 static int acquire(struct move *move, struct error *err)
@@ -285,18 +306,11 @@ static int acquire(struct move *move, struct error *err)
 	if (storage_promote(hv->storage, group_spec(move->group)->group, &promote, err) < 0)
 		return -1;
 	move_steps_lap(&move->steps, "promote");
-	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		struct vm *vm = group_vm(move->group, i);
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN && vm_attach_disks(vm, err) < 0)
-			return -1;
-	}
+	if (move_each(move, open_disks, err) < 0)
+		return -1;
 	move_steps_lap(&move->steps, "open");
-	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		struct vm *vm = group_vm(move->group, i);
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_MOVING_IN &&
-			qemu_move_await(vm, LOAD_MS, &move->peer_gone, err) < 0)
-			return -1;
-	}
+	if (move_each(move, load_memory, err) < 0)
+		return -1;
 	move_steps_lap(&move->steps, "memory");
 	if (move->peer_gone)
 		return error_set(err, ERROR_CANCELLED, "node %s has gone away", move->peer);
@@ -309,8 +323,10 @@ int target_forward(struct move *move, struct error *err)
 		struct vm *vm = group_vm(move->group, i);
 		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN)
 			continue;
-		if (move_resume(move, vm, err) == 0)
+		if (move_resume(move, vm, err) == 0) {
+			qemu_move_announce(vm);
 			continue;
+		}
 		// Only forward: a guest that cannot go on is started again from its disks, here.
 		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm),
 			err ? err->message : "");
@@ -322,6 +338,31 @@ int target_forward(struct move *move, struct error *err)
 	}
 	group_set_online(move->group, move->generation);
 	return move_advance(move, MOVE_EV_RUN, err);
+}
+
+// An administrator may have paused or resumed VMs since the hello.
+static int set_paused(struct move *move, const Holdfast__MoveStep *step, struct error *err)
+{
+	move_pause_clear(move);
+	for (size_t i = 0; i < step->n_paused; i++) {
+		if (move_pause_add(move, step->paused[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+// Until the last guest ran, and what was done after that.
+static void lap_run(struct move *move)
+{
+	double last = move->steps.lap_ms, begin = last;
+
+	for (size_t i = 0; i < move->vm_count; i++) {
+		const struct vm *vm = move_vm_find(move, i);
+		if (vm && vm_resumed_ms(vm) > last)
+			last = vm_resumed_ms(vm);
+	}
+	move_steps_add(&move->steps, "run", last - begin);
+	move_steps_add(&move->steps, "settle", loop_now_ms() - last);
 }
 
 int target_take(
@@ -336,14 +377,14 @@ int target_take(
 		return -1;
 	move = move_find_id(moves, MOVE_TARGET, step->id);
 	int result = -1;
-	if (!move || move->state != MOVE_PREPARED || move->peer_gone) {
+	if (!move || !waiting(move) || move->peer_gone) {
 		error_set(err, ERROR_CANCELLED, "move %s has ended", step->id);
-	} else if (move_advance(move, MOVE_EV_TAKE, err) == 0) {
+	} else if (set_paused(move, step, err) == 0 && move_advance(move, MOVE_EV_TAKE, err) == 0) {
 		move->generation = step->generation;
 		if (acquire(move, err) == 0 && move_advance(move, MOVE_EV_COMMIT, err) == 0) {
 			move_steps_lap(&move->steps, "commit");
 			result = target_forward(move, err);
-			move_steps_lap(&move->steps, "run");
+			lap_run(move);
 			task_wake(&move->gone);
 		} else {
 			target_let_go(move);

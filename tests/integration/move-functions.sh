@@ -1,4 +1,4 @@
-# Sourced by the tests of moves that need no lab: two hypervisords on this machine, as nodes a1 (127.0.0.1) and b1 (127.0.0.2), with
+# Sourced by the tests of moves that need no lab: two hypervisords on this machine, as nodes a1 and b1, with
 # file storage in one shared directory, and a group `web` with the guest that counts. What Pacemaker and clusterd would ask is asked with rpc-call.
 # shellcheck shell=bash
 set -euo pipefail
@@ -7,7 +7,8 @@ SOURCE=${HOLDFAST_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 BUILD=${HOLDFAST_BUILD:-$SOURCE/build}
 WORK=$(mktemp -d /tmp/holdfast-move.XXXXXX)
 chmod 755 "$WORK"
-declare -A DAEMON ADDRESS=([a1]=127.0.0.1 [b1]=127.0.0.2)
+NET=127.$((RANDOM % 250 + 1)).$((RANDOM % 250)) # the port is always the same: several of these tests may run at once
+declare -A DAEMON ADDRESS=([a1]=$NET.1 [b1]=$NET.2)
 MEMORY_MIB=${MEMORY_MIB:-128}
 
 fail() {
@@ -88,7 +89,10 @@ set_up() {
 generation() { date +%s%3N; }
 start_group() { ask "$1" "{\"host_group_start\": {\"spec\": $(spec), \"generation\": $(generation), \"timeout_ms\": 60000, \"node\": \"$1\"}}"; }
 stop_group() { ask "$1" "{\"host_group_stop\": {\"name\": \"web\", \"generation\": $(generation), \"timeout_ms\": 60000}}"; }
-prepare() { ask "$1" "{\"move_prepare\": {\"spec\": $(spec), \"target\": \"$2\", \"address\": \"${ADDRESS[$2]}\", \"timeout_ms\": 30000}}"; }
+prepare() { # prepare FROM TO [quick|live [MORE-FIELDS]]
+    ask "$1" "{\"move_prepare\": {\"spec\": $(spec), \"target\": \"$2\", \"address\": \"${ADDRESS[$2]}\", \"timeout_ms\": 30000, \"kind\": \"${3:-quick}\"${4:+, $4}}}"
+}
+cancel() { ask "$1" '{"move_cancel": {"name": "web"}}'; }
 commit() { ask "$1" "{\"move_commit\": {\"spec\": $(spec), \"group\": \"web\", \"target\": \"$2\", \"address\": \"${ADDRESS[$2]}\", \"timeout_ms\": 30000}}"; }
 runs_on() { ask "$1" '{"vm_show": {"name": "db"}}' | jq -e '.vm.state == "running"'; }
 move_state() { ask "$1" '{"move_state": {"name": "web"}}' | jq -r .move_state.state; }

@@ -1,13 +1,18 @@
 #!/bin/bash
-# Each hypervisord dies at each state of a move (before and after its journal entry), and both one after the other where one death leads to the other's state. After its restart the
+# Each hypervisord dies at each state of a move of KIND (before and after its journal entry), and both one after the other where one death leads to the other's state. After its restart the
 # guest runs on exactly one side, goes on counting, has lost nothing, and can be moved again. The guest's QEMU dies on either side too.
 . "$(dirname "$0")/move-functions.sh"
+KIND=${KIND:-quick}
 
 cases=(
     source:prepared source:before-quiesce source:quiesce source:before-released source:released source:before-done source:done source:before-end
     target:preparing target:prepared target:before-taking target:taking target:before-committed target:committed target:before-running target:running
     "target:taking source:back" "target:taking source:before-end" "target:committed source:before-done" "target:running source:done"
 )
+
+if [ "$KIND" = live ]; then
+    cases+=(source:before-precopy source:precopy target:before-precopy target:precopy "target:precopy source:precopy")
+fi
 
 runs_once() {
     local count=0
@@ -34,7 +39,7 @@ for faults in "${cases[@]}"; do
         esac
     done
     before=$(acked)
-    { prepare $from $to && commit $from $to; } >"$WORK/answer" 2>&1 &
+    { prepare $from $to "$KIND" && commit $from $to; } >"$WORK/answer" 2>&1 &
     move=$!
     for fault in $faults; do
         case $fault in
@@ -54,7 +59,7 @@ for faults in "${cases[@]}"; do
 done
 
 for side in from to; do
-    prepare $from $to >/dev/null
+    prepare $from $to "$KIND" >/dev/null
     pid=$(jq -r .pid "$WORK/${!side}/run/vms/db/guest.json")
     kill -9 "$pid"
     commit $from $to >"$WORK/answer" 2>&1 || true
@@ -64,7 +69,7 @@ for side in from to; do
     from=$(owner)
     to=$([ "$from" = a1 ] && echo b1 || echo a1)
 done
-prepare $from $to >/dev/null && commit $from $to >/dev/null || fail "the group cannot be moved any more"
+prepare $from $to "$KIND" >/dev/null && commit $from $to >/dev/null || fail "the group cannot be moved any more"
 goes_on 60
 stop_group $to >/dev/null
 start_group $to >/dev/null

@@ -16,7 +16,10 @@ static void only_listed_pairs_are_allowed(void **state)
 		{ MOVE_SOURCE, MOVE_NONE, MOVE_EV_PREPARE, MOVE_PREPARING },
 		{ MOVE_SOURCE, MOVE_PREPARING, MOVE_EV_READY, MOVE_PREPARED },
 		{ MOVE_SOURCE, MOVE_PREPARING, MOVE_EV_FAIL, MOVE_NONE },
+		{ MOVE_SOURCE, MOVE_PREPARED, MOVE_EV_COPY, MOVE_PRECOPY },
 		{ MOVE_SOURCE, MOVE_PREPARED, MOVE_EV_STOP, MOVE_QUIESCE },
+		{ MOVE_SOURCE, MOVE_PRECOPY, MOVE_EV_STOP, MOVE_QUIESCE },
+		{ MOVE_SOURCE, MOVE_PRECOPY, MOVE_EV_FAIL, MOVE_NONE },
 		{ MOVE_SOURCE, MOVE_PREPARED, MOVE_EV_FAIL, MOVE_NONE },
 		{ MOVE_SOURCE, MOVE_QUIESCE, MOVE_EV_RELEASE, MOVE_RELEASED },
 		{ MOVE_SOURCE, MOVE_QUIESCE, MOVE_EV_FAIL, MOVE_BACK },
@@ -30,7 +33,10 @@ static void only_listed_pairs_are_allowed(void **state)
 		{ MOVE_TARGET, MOVE_NONE, MOVE_EV_FAIL, MOVE_ABORTED },
 		{ MOVE_TARGET, MOVE_PREPARING, MOVE_EV_READY, MOVE_PREPARED },
 		{ MOVE_TARGET, MOVE_PREPARING, MOVE_EV_FAIL, MOVE_ABORTED },
+		{ MOVE_TARGET, MOVE_PREPARED, MOVE_EV_COPY, MOVE_PRECOPY },
 		{ MOVE_TARGET, MOVE_PREPARED, MOVE_EV_TAKE, MOVE_TAKING },
+		{ MOVE_TARGET, MOVE_PRECOPY, MOVE_EV_TAKE, MOVE_TAKING },
+		{ MOVE_TARGET, MOVE_PRECOPY, MOVE_EV_FAIL, MOVE_ABORTED },
 		{ MOVE_TARGET, MOVE_PREPARED, MOVE_EV_FAIL, MOVE_ABORTED },
 		{ MOVE_TARGET, MOVE_TAKING, MOVE_EV_COMMIT, MOVE_COMMITTED },
 		{ MOVE_TARGET, MOVE_TAKING, MOVE_EV_FAIL, MOVE_ABORTED },
@@ -65,6 +71,8 @@ static void a_failure_never_takes_the_decision_from_the_decider(void **state)
 	assert_int_equal(move_state_next(MOVE_TARGET, MOVE_COMMITTED, MOVE_EV_FAIL), -1);
 	assert_int_equal(move_state_next(MOVE_TARGET, MOVE_RUNNING, MOVE_EV_FAIL), -1);
 	assert_int_equal(move_state_owner(MOVE_SOURCE, MOVE_RELEASED), MOVE_OWNER_ASK);
+	assert_int_equal(move_state_owner(MOVE_SOURCE, MOVE_PRECOPY), MOVE_OWNER_SOURCE);
+	assert_int_equal(move_state_owner(MOVE_TARGET, MOVE_PRECOPY), MOVE_OWNER_SOURCE);
 	assert_int_equal(move_state_owner(MOVE_SOURCE, MOVE_QUIESCE), MOVE_OWNER_SOURCE);
 	assert_int_equal(move_state_owner(MOVE_TARGET, MOVE_TAKING), MOVE_OWNER_SOURCE);
 	assert_int_equal(move_state_owner(MOVE_TARGET, MOVE_COMMITTED), MOVE_OWNER_TARGET);
@@ -73,6 +81,7 @@ static void a_failure_never_takes_the_decision_from_the_decider(void **state)
 // A state in which a crash must be told apart from "nothing happened" is on the disk.
 static void states_that_matter_are_journaled(void **state)
 {
+	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_PRECOPY));
 	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_QUIESCE));
 	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_RELEASED));
 	assert_true(move_state_journaled(MOVE_TARGET, MOVE_TAKING));

@@ -1,0 +1,33 @@
+#!/bin/bash
+# Live moves between two hypervisords on this machine, ten there and back: the guest goes on where it was, nothing is left behind, and it stands still
+# for a moment only. One that is cancelled while its memory is copied costs nothing.
+. "$(dirname "$0")/move-functions.sh"
+
+set_up
+start_group a1 >/dev/null
+goes_on 60
+boots=$(reports | jq '.boots | length')
+from=a1 to=b1
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    prepare $from $to live >"$WORK/answer" || fail "move $i cannot be prepared: $(cat "$WORK/answer")"
+    [ "$(move_state $from)" = precopy ] || fail "move $i is in state $(move_state $from)"
+    runs_on $from >/dev/null || fail "the guest does not run while its memory is copied"
+    commit $from $to >/dev/null || fail "move $i failed"
+    runs_on $to >/dev/null || fail "the guest does not run on $to"
+    ! runs_on $from >/dev/null 2>&1 || fail "the guest still runs on $from"
+    eventually 10 "the moves have ended" no_move $from
+    goes_on 30
+    read -r from to <<<"$to $from"
+done
+for i in 1 2 3; do
+    prepare $from $to live >/dev/null
+    cancel $from >/dev/null || fail "a move cannot be cancelled"
+    eventually 10 "the cancelled move has ended" no_move $from
+    eventually 10 "the target has let go" no_move $to
+    goes_on 30
+done
+[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
+ls "$WORK"/*/state/moves | grep -q source && fail "a source's journal was left behind"
+jq -rs 'map(select(.kind == "move")) | map("\(.pause_ms | floor) ms: " + (.steps | map("\(.name) \(.ms * 10 | floor / 10)") | join(", ")))[]' "$WORK"/*/state/host-events.jsonl
+report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
+note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

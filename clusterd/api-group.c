@@ -102,6 +102,22 @@ API_HANDLER(serve_move)
 	return 0;
 }
 
+API_HANDLER(serve_move_cancel)
+{
+	cleanup_view struct view *view = view_take(cd);
+	const struct cib_group *group = view_group(cd, view, request->group_move_cancel->name, err);
+	const char *owner = group ? status_owner(group) : NULL;
+
+	if (!group)
+		return -1;
+	if (owner && strcmp(owner, cd->config.node))
+		return forward_call(cd, call, request, owner, reply, err);
+	if (move_cancel(cd, request->group_move_cancel->name, err) < 0)
+		return -1;
+	api_reply_done(reply);
+	return 0;
+}
+
 API_HANDLER(serve_old_data)
 {
 	cleanup_view struct view *view = view_take(cd);
@@ -126,6 +142,7 @@ const struct api_verb api_group_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_GROUP_START, CALLER_ADMIN, API_CHANGES, serve_start },
 	{ HOLDFAST__REQUEST__BODY_GROUP_STOP, CALLER_ADMIN, API_CHANGES, serve_stop },
 	{ HOLDFAST__REQUEST__BODY_GROUP_MOVE, CALLER_ADMIN, API_CHANGES, serve_move },
+	{ HOLDFAST__REQUEST__BODY_GROUP_MOVE_CANCEL, CALLER_ADMIN, API_CHANGES, serve_move_cancel },
 	{ HOLDFAST__REQUEST__BODY_GROUP_OLD_DATA, CALLER_ADMIN, 0, serve_old_data },
 	{ 0 },
 };

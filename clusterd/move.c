@@ -16,6 +16,7 @@
 #include "proto/json.h"
 
 #define PREPARE_TIMEOUT_MS 90000u
+#define COPY_TIMEOUT_MS (12u * 3600 * 1000) // live: the group's policy ends it sooner
 #define MOVE_TIMEOUT_MS (3u * 60 * 1000)
 #define NOTHING_HAPPENS_MS 30000
 #define HOST_TIMEOUT_MS 10000u
@@ -30,6 +31,8 @@ struct mover {
 	char target[64];
 	char *address;
 	int64_t begin_us; // CLOCK_REALTIME
+	bool committing; // Pacemaker has heard of it
+	bool cancelled;
 };
 
 #define say(mover, ...)                                                    \
@@ -155,13 +158,17 @@ static int prepare(struct mover *mover, const struct cib_group *group, const Hol
 	body.target = mover->target;
 	body.address = mover->address;
 	body.kind = move->kind;
+	body.max_pause_ms = move->max_pause_ms;
+	body.bandwidth = move->bandwidth;
 	body.timeout_ms = PREPARE_TIMEOUT_MS;
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_PREPARE;
-	request.timeout_ms = PREPARE_TIMEOUT_MS;
+	unsigned timeout_ms =
+		move->kind == HOLDFAST__MOVE_KIND__MOVE_LIVE ? COPY_TIMEOUT_MS : PREPARE_TIMEOUT_MS;
+	request.timeout_ms = timeout_ms;
 	request.move_prepare = &body;
 	say(mover, "preparing node %s", mover->target);
 	Holdfast__Reply *reply = NULL;
-	if (host_link_call(mover->cd->host, &request, PREPARE_TIMEOUT_MS + 5000,
+	if (host_link_call(mover->cd->host, &request, timeout_ms + 5000,
 		    mover->call ? forward_partial : NULL, mover->call, &reply, err) < 0)
 		return -1;
 	holdfast__reply__free_unpacked(reply, NULL);
@@ -314,6 +321,11 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 		cancel_prepared(mover);
 		return error_prefix(err, "group %s was not moved", mover->group);
 	}
+	if (mover->cancelled) {
+		cancel_prepared(mover);
+		return error_set(err, ERROR_CANCELLED, "group %s was not moved: it was cancelled", mover->group);
+	}
+	mover->committing = true;
 	// A failure counted on the target would keep Pacemaker from acting: an administrator's move is a new try.
 	if (group->failure &&
 		cib_link_do(cd->cib, &settling, cib_cleanup(cib, mover->group, mover->target, &settling)) < 0)
@@ -431,7 +443,7 @@ static int run_now(struct mover *mover, const Holdfast__GroupMove *move, Holdfas
 	cleanup_view struct view *view = view_take_hosts_to_decide(mover->cd, nodes);
 	if (plan(mover, move, view, &group, err) < 0)
 		return -1;
-	g_hash_table_add(mover->cd->moving, g_strdup(mover->group));
+	g_hash_table_insert(mover->cd->moving, g_strdup(mover->group), mover);
 	int outcome = move_phases(mover, move, group, err);
 	g_hash_table_remove(mover->cd->moving, mover->group);
 	if (outcome < 0)
@@ -487,6 +499,27 @@ static int run_in_background(struct clusterd *cd, const Holdfast__GroupMove *mov
 	(*result)->group = g_strdup(move->name);
 	(*result)->from = g_strdup(cd->config.node);
 	(*result)->to = g_strdup(move->to);
+	return 0;
+}
+
+int move_cancel(struct clusterd *cd, const char *group, struct error *err)
+{
+	struct mover *mover = g_hash_table_lookup(cd->moving, group);
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Name name = HOLDFAST__NAME__INIT;
+	struct error late = ERROR_INIT;
+
+	if (!mover)
+		return error_set(err, ERROR_NOT_FOUND, "group %s is not being moved", group);
+	if (mover->committing)
+		return error_set(err, ERROR_BUSY, "the move of group %s is being carried out: it is too late to cancel it", group);
+	mover->cancelled = true;
+	name.name = (char *)group;
+	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_CANCEL;
+	request.move_cancel = &name;
+	// Where nothing is prepared yet, the mover sees the flag.
+	if (host_link_call(cd->host, &request, HOST_TIMEOUT_MS, NULL, NULL, NULL, &late) < 0)
+		log_info("cancelling the move of group %s: %s", group, late.message);
 	return 0;
 }
 

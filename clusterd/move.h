@@ -12,6 +12,8 @@
 
 int move_run(struct clusterd *cd, struct rpc_call *call, const Holdfast__GroupMove *move,
 	Holdfast__MoveResult **result, struct error *err) MUST_CHECK;
+// Until Pacemaker has heard of it: ERROR_BUSY after that. The move itself ends with ERROR_CANCELLED.
+int move_cancel(struct clusterd *cd, const char *group, struct error *err) MUST_CHECK;	// waits
 bool move_under_way(const struct clusterd *cd, const char *group);	// in this clusterd
 // Whether the guests of the group run here, as this node's hypervisord knows them.
 bool move_guest_runs_here(struct clusterd *cd, const char *group);	// waits

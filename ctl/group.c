@@ -8,9 +8,6 @@
 
 #define MIB (1ull << 20)
 
-static const char move_goes_on[] = "a move goes on to its end once the guests are stopped, and is given up "
-				   "before that; see `holdfast events`";
-
 // The values of a repeated option as protobuf-c wants them; the strings stay ARGS'. The caller frees the array.
 static char **names_of(const struct args *args, const char *option, size_t *count)
 {
@@ -120,6 +117,25 @@ static int group_stop(struct session *session, const struct args *args, struct e
 		stop.no_wait ? "group %s is being stopped" : "group %s is offline", err);
 }
 
+// Ctrl-C: until the guests are stopped a move can be ended as if it had never been.
+static int cancel_move(struct session *session, char *group, struct error *err)
+{
+	Holdfast__Name name = HOLDFAST__NAME__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+	Holdfast__Reply *reply;
+	struct error why = ERROR_INIT;
+
+	name.name = group;
+	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_MOVE_CANCEL;
+	request.group_move_cancel = &name;
+	task_uncancel(task_self());
+	if (session_call(session, &request, SESSION_QUERY_MS, NULL, NULL, &reply, &why) < 0)
+		return error_set(err, ERROR_FAILED, "interrupted, but the move of group %s goes on: %s; see `holdfast events`",
+			group, why.message);
+	holdfast__reply__free_unpacked(reply, NULL);
+	return error_set(err, ERROR_FAILED, "the move of group %s was cancelled: it runs on where it was", group);
+}
+
 static int group_move(struct session *session, const struct args *args, struct error *err)
 {
 	Holdfast__GroupMove move = HOLDFAST__GROUP_MOVE__INIT;
@@ -127,12 +143,23 @@ static int group_move(struct session *session, const struct args *args, struct e
 
 	move.name = args_text(args, "GROUP");
 	move.to = args_text(args, "to");
-	move.kind = HOLDFAST__MOVE_KIND__MOVE_QUICK;
+	move.kind = args_flag(args, "live") ? HOLDFAST__MOVE_KIND__MOVE_LIVE : HOLDFAST__MOVE_KIND__MOVE_QUICK;
+	move.max_pause_ms = (uint32_t)args_number(args, "max-pause", 0);
+	move.bandwidth = args_number(args, "bandwidth", 0);
 	move.no_wait = args_flag(args, "no-wait");
+	if (args_flag(args, "live") && args_flag(args, "quick"))
+		return error_set(err, ERROR_USAGE, "a move is --live or --quick, not both");
+	if (move.max_pause_ms && !args_flag(args, "live"))
+		return error_set(err, ERROR_USAGE,
+			"--max-pause is for --live: a quick move stands still for as long as its memory takes");
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_MOVE;
 	request.group_move = &move;
-	return session_change(session, &request, move.name,
-		move.no_wait ? "group %s is being moved" : "group %s is moved", err);
+	if (session_change(session, &request, move.name,
+		    move.no_wait ? "group %s is being moved" : "group %s is moved", err) == 0)
+		return 0;
+	if (err->code == ERROR_CANCELLED && session->signal && !move.no_wait)
+		return cancel_move(session, move.name, err);
+	return -1;
 }
 
 static int group_delete(struct session *session, const struct args *args, struct error *err)
@@ -197,6 +224,20 @@ static const struct arg move_options[] = {
 	{ .name = "quick",
 		.kind = ARG_FLAG,
 		.help = "save, stream, restore: the guests stand still meanwhile [default]" },
+	{ .name = "live",
+		.kind = ARG_FLAG,
+		.help = "copy the memory while the guests run: they stand still for an instant" },
+	{ .name = "max-pause",
+		.kind = ARG_NUMBER,
+		.what = "ms",
+		.least = 1,
+		.most = 3600000,
+		.help = "live: stop guests that write too fast for the rest, if it takes no longer than this" },
+	{ .name = "bandwidth",
+		.kind = ARG_SIZE,
+		.what = "size",
+		.least = 65536,
+		.help = "copy no more than this in a second [as fast as it goes]" },
 	OPTION_NO_WAIT,
 	ARGS_END,
 };
@@ -258,11 +299,12 @@ const struct verb group_verbs[] = {
 		.summary = "move a group to another node, with its VMs running on",
 		.text = "Prints how long the guests stood still, step by step. A move that fails leaves the "
 			"guests running where\n"
-			"they were.",
-		.example = "holdfast group move web --to b1 --quick",
+			"they were. Ctrl-C cancels it; once the guests are stopped it goes on to its end. What a live "
+			"move does with\n"
+			"a guest that writes to its memory faster than it can be copied is the group's live policy.",
+		.example = "holdfast group move web --to b1 --live\nholdfast group move web --to b1 --quick",
 		.operands = one_group,
 		.options = move_options,
-		.goes_on = move_goes_on,
 		.run = group_move,
 	},
 	{

@@ -154,7 +154,6 @@ static void tell(struct move *move, struct rpc_call *call)
 {
 	double total = 0, remaining = 0, link = 0, dirty = 0, pause_ms = 0;
 	unsigned throttle = 0;
-	uint64_t passes = 0;
 	char slowed[48] = "";
 
 	for (size_t i = 0; i < move->vm_count; i++) {
@@ -167,14 +166,12 @@ static void tell(struct move *move, struct rpc_call *call)
 		dirty += view->dirty_bytes_s > 1 ? view->dirty_bytes_s : 0;
 		pause_ms = pause > pause_ms ? pause : pause_ms;
 		throttle = view->now.throttle_percent > throttle ? view->now.throttle_percent : throttle;
-		passes = view->now.passes > passes ? view->now.passes : passes;
 	}
 	if (throttle)
-		snprintf(slowed, sizeof(slowed), ", guest slowed down by %u %%", throttle);
+		snprintf(slowed, sizeof(slowed), ", slowed by %u %%", throttle);
 	rpc_call_progress(call, total > 0 ? (total - remaining) * 100 / total : 0,
-		"copying memory, pass %llu, %.0f MiB left, %.1f MiB/s, guest writes %.1f MiB/s, pause if it stopped now "
-		"%.0f ms%s",
-		(unsigned long long)passes, remaining / (1 << 20), link / (1 << 20), dirty / (1 << 20), pause_ms, slowed);
+		"%.0f MiB left at %.0f MiB/s, dirty %.1f MiB/s, pause %.0f ms%s", remaining / (1 << 20),
+		link / (1 << 20), dirty / (1 << 20), pause_ms, slowed);
 }
 
 // One round with the mutex held: as look(). The move is dropped unless it goes on.

@@ -29,7 +29,8 @@ sends '.group_create | .state_bytes == 536870912 and (.group | .name == "web" an
     group create web --preferred a1,b1 --possible a1,b1,a2 --replicas a1,b1 --state-size 512M
 sends '.group_create.group | .storage == "file" and .directory == "/srv/vms" and .replicas == []' \
     group create web --storage file --directory /srv/vms --possible a1
-sends '.group_move == {name: "web", to: "b1", kind: "quick", no_wait: true}' group move web --to b1 --quick --no-wait
+sends '.group_move == {name: "web", to: "b1", kind: "quick", no_wait: true, max_pause_ms: 0, bandwidth: 0}' group move web --to b1 --quick --no-wait
+sends '.group_move | .kind == "live" and .max_pause_ms == 200 and .bandwidth == 10485760' group move web --live --max-pause 200 --bandwidth 10M
 sends '.group_move | .to == "" and .no_wait == false' group move web
 sends '.group_start == {name: "web", force_old_data: true, no_wait: false}' group start web --force-old-data --yes
 sends '.group_old_data.name == "web"' group start web --force-old-data

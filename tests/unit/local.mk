@@ -5,6 +5,7 @@ UNIT_TESTS += tests/unit/test-cage
 UNIT_TESTS += tests/unit/test-cib
 UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-control
+UNIT_TESTS += tests/unit/test-copy-rule
 UNIT_TESTS += tests/unit/test-error
 UNIT_TESTS += tests/unit/test-fence
 UNIT_TESTS += tests/unit/test-file
@@ -31,6 +32,7 @@ tests_unit_test_rpc_tls_SOURCES = tests/unit/test-rpc-tls.c tests/unit/rpc-fixtu
 tests_unit_test_rpc_hostile_SOURCES = tests/unit/test-rpc-hostile.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)
+tests_unit_test_copy_rule_LDADD = libmigrate.a $(UNIT_LIBS)
 
 tests_unit_test_cib_SOURCES = tests/unit/test-cib.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
 tests_unit_test_cib_LDADD = $(CIB_LIBS) $(UNIT_LIBS)

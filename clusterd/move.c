@@ -168,8 +168,8 @@ static int prepare(struct mover *mover, const struct cib_group *group, const Hol
 	request.move_prepare = &body;
 	say(mover, "preparing node %s", mover->target);
 	Holdfast__Reply *reply = NULL;
-	if (host_link_call(mover->cd->host, &request, timeout_ms + 5000,
-		    mover->call ? forward_partial : NULL, mover->call, &reply, err) < 0)
+	if (host_link_call(mover->cd->host, &request, timeout_ms + 5000, mover->call ? forward_partial : NULL,
+		    mover->call, &reply, err) < 0)
 		return -1;
 	holdfast__reply__free_unpacked(reply, NULL);
 	return 0;
@@ -323,7 +323,8 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 	}
 	if (mover->cancelled) {
 		cancel_prepared(mover);
-		return error_set(err, ERROR_CANCELLED, "group %s was not moved: it was cancelled", mover->group);
+		return error_set(
+			err, ERROR_CANCELLED, "group %s was not moved: it was cancelled", mover->group);
 	}
 	mover->committing = true;
 	// A failure counted on the target would keep Pacemaker from acting: an administrator's move is a new try.
@@ -512,7 +513,8 @@ int move_cancel(struct clusterd *cd, const char *group, struct error *err)
 	if (!mover)
 		return error_set(err, ERROR_NOT_FOUND, "group %s is not being moved", group);
 	if (mover->committing)
-		return error_set(err, ERROR_BUSY, "the move of group %s is being carried out: it is too late to cancel it", group);
+		return error_set(err, ERROR_BUSY,
+			"the move of group %s is being carried out: it is too late to cancel it", group);
 	mover->cancelled = true;
 	name.name = (char *)group;
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_CANCEL;

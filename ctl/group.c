@@ -130,10 +130,12 @@ static int cancel_move(struct session *session, char *group, struct error *err)
 	request.group_move_cancel = &name;
 	task_uncancel(task_self());
 	if (session_call(session, &request, SESSION_QUERY_MS, NULL, NULL, &reply, &why) < 0)
-		return error_set(err, ERROR_FAILED, "interrupted, but the move of group %s goes on: %s; see `holdfast events`",
-			group, why.message);
+		return error_set(err, ERROR_FAILED,
+			"interrupted, but the move of group %s goes on: %s; see `holdfast events`", group,
+			why.message);
 	holdfast__reply__free_unpacked(reply, NULL);
-	return error_set(err, ERROR_FAILED, "the move of group %s was cancelled: it runs on where it was", group);
+	return error_set(
+		err, ERROR_FAILED, "the move of group %s was cancelled: it runs on where it was", group);
 }
 
 static int group_move(struct session *session, const struct args *args, struct error *err)
@@ -143,7 +145,8 @@ static int group_move(struct session *session, const struct args *args, struct e
 
 	move.name = args_text(args, "GROUP");
 	move.to = args_text(args, "to");
-	move.kind = args_flag(args, "live") ? HOLDFAST__MOVE_KIND__MOVE_LIVE : HOLDFAST__MOVE_KIND__MOVE_QUICK;
+	move.kind =
+		args_flag(args, "live") ? HOLDFAST__MOVE_KIND__MOVE_LIVE : HOLDFAST__MOVE_KIND__MOVE_QUICK;
 	move.max_pause_ms = (uint32_t)args_number(args, "max-pause", 0);
 	move.bandwidth = args_number(args, "bandwidth", 0);
 	move.no_wait = args_flag(args, "no-wait");
@@ -151,7 +154,8 @@ static int group_move(struct session *session, const struct args *args, struct e
 		return error_set(err, ERROR_USAGE, "a move is --live or --quick, not both");
 	if (move.max_pause_ms && !args_flag(args, "live"))
 		return error_set(err, ERROR_USAGE,
-			"--max-pause is for --live: a quick move stands still for as long as its memory takes");
+			"--max-pause is for --live: a quick move stands still for as long as its memory "
+			"takes");
 	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_MOVE;
 	request.group_move = &move;
 	if (session_change(session, &request, move.name,
@@ -232,7 +236,8 @@ static const struct arg move_options[] = {
 		.what = "ms",
 		.least = 1,
 		.most = 3600000,
-		.help = "live: stop guests that write too fast for the rest, if it takes no longer than this" },
+		.help = "live: stop guests that write too fast for the rest, if it takes no longer than "
+			"this" },
 	{ .name = "bandwidth",
 		.kind = ARG_SIZE,
 		.what = "size",
@@ -299,9 +304,11 @@ const struct verb group_verbs[] = {
 		.summary = "move a group to another node, with its VMs running on",
 		.text = "Prints how long the guests stood still, step by step. A move that fails leaves the "
 			"guests running where\n"
-			"they were. Ctrl-C cancels it; once the guests are stopped it goes on to its end. What a live "
+			"they were. Ctrl-C cancels it; once the guests are stopped it goes on to its end. "
+			"What a live "
 			"move does with\n"
-			"a guest that writes to its memory faster than it can be copied is the group's live policy.",
+			"a guest that writes to its memory faster than it can be copied is the group's live "
+			"policy.",
 		.example = "holdfast group move web --to b1 --live\nholdfast group move web --to b1 --quick",
 		.operands = one_group,
 		.options = move_options,

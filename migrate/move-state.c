@@ -97,8 +97,8 @@ bool move_state_journaled(enum move_side side, enum move_state state)
 {
 	if (side == MOVE_TARGET)
 		return state != MOVE_NONE && state != MOVE_LOST;
-	return state == MOVE_PRECOPY || state == MOVE_QUIESCE || state == MOVE_RELEASED || state == MOVE_DONE || state == MOVE_BACK ||
-		state == MOVE_DEAD;
+	return state == MOVE_PRECOPY || state == MOVE_QUIESCE || state == MOVE_RELEASED ||
+		state == MOVE_DONE || state == MOVE_BACK || state == MOVE_DEAD;
 }
 
 const char *move_state_name(enum move_state state)

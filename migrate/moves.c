@@ -338,7 +338,8 @@ static int before_start(void *data, const char *group, struct error *err)
 	drop_uncommitted(target);
 	if (!source)
 		return 0;
-	if (source->state == MOVE_PREPARING || source->state == MOVE_PREPARED || source->state == MOVE_PRECOPY) {
+	if (source->state == MOVE_PREPARING || source->state == MOVE_PREPARED ||
+		source->state == MOVE_PRECOPY) {
 		source_drop(source);
 		return 0;
 	}
@@ -361,7 +362,9 @@ static int before_stop(void *data, const char *group, unsigned timeout_ms, struc
 	struct move *source = move_find(moves, MOVE_SOURCE, group);
 
 	drop_uncommitted(target);
-	if (source && (source->state == MOVE_PREPARING || source->state == MOVE_PREPARED || source->state == MOVE_PRECOPY))
+	if (source &&
+		(source->state == MOVE_PREPARING || source->state == MOVE_PREPARED ||
+			source->state == MOVE_PRECOPY))
 		source_drop(source);
 	else if (source && source->state == MOVE_RELEASED && source_settle(source, timeout_ms / 2, err) < 0) {
 		log_warning("group=%s stopped while the outcome of its move is not known: %s", group,

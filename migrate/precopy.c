@@ -75,8 +75,8 @@ static int look_at(struct move *move, struct move_vm *entry, struct vm *vm, stru
 	struct copy_sample sample;
 
 	if (vm_pid(vm) != entry->pid || !vm_qmp(vm))
-		return error_set(err, ERROR_CANCELLED, "VM %s was ended, or started anew, while its memory was copied",
-			entry->name);
+		return error_set(err, ERROR_CANCELLED,
+			"VM %s was ended, or started anew, while its memory was copied", entry->name);
 	if (entry->copy.dirty_bytes_s <= 0 && loop_now_ms() - move->begin_ms > MEASURE_MS) {
 		double rate = qemu_move_dirty_rate(vm);
 		entry->copy.dirty_bytes_s = rate > 0 ? rate : 1;
@@ -86,7 +86,8 @@ static int look_at(struct move *move, struct move_vm *entry, struct vm *vm, stru
 	copy_note(&entry->copy, &sample, loop_now_ms());
 	if (sample.status == COPY_FAILED)
 		return error_set(err, ERROR_UNREACHABLE,
-			"the transfer of VM %s's memory broke: look at the log of node %s", entry->name, move->peer);
+			"the transfer of VM %s's memory broke: look at the log of node %s", entry->name,
+			move->peer);
 	return 0;
 }
 
@@ -106,11 +107,13 @@ static int give_up(const struct move *move, const struct move_vm *entry, struct 
 	copy_explain(&entry->copy, figures, sizeof(figures));
 	if (move->policy == HOLDFAST__LIVE_POLICY__LIVE_QUICK)
 		return error_set(err, ERROR_FAILED,
-			"VM %s cannot be moved live within a pause of %u ms, which would be %.0f ms: %s; allow more with "
+			"VM %s cannot be moved live within a pause of %u ms, which would be %.0f ms: %s; "
+			"allow more with "
 			"--max-pause, or move it with --quick",
 			entry->name, move->max_pause_ms, pause_ms, figures);
 	return error_set(err, ERROR_FAILED,
-		"VM %s cannot be moved live: %s%s; move it with --max-pause MS or --quick, or when it has less to do",
+		"VM %s cannot be moved live: %s%s; move it with --max-pause MS or --quick, or when it has "
+		"less to do",
 		entry->name, figures,
 		move->policy == HOLDFAST__LIVE_POLICY__LIVE_THROTTLE ? ", slowed down as it is" : "");
 }
@@ -175,7 +178,8 @@ static void tell(struct move *move, struct rpc_call *call)
 }
 
 // One round with the mutex held: as look(). The move is dropped unless it goes on.
-static int round_locked(struct moves *moves, const char *id, struct rpc_call *call, double *told_ms, struct error *err)
+static int round_locked(
+	struct moves *moves, const char *id, struct rpc_call *call, double *told_ms, struct error *err)
 {
 	struct move *move = move_find_id(moves, MOVE_SOURCE, id);
 
@@ -196,7 +200,8 @@ static int round_locked(struct moves *moves, const char *id, struct rpc_call *ca
 	return result;
 }
 
-int precopy_run(struct moves *moves, const char *name, const char *id, struct rpc_call *call, struct error *err)
+int precopy_run(
+	struct moves *moves, const char *name, const char *id, struct rpc_call *call, struct error *err)
 {
 	double told_ms = 0;
 
@@ -232,7 +237,8 @@ int precopy_run_bounded(struct move *move, struct rpc_call *call, double deadlin
 	if (result == PRECOPY_MISSED) // it stands still already, and Pacemaker waits
 		return 0;
 	if (result == 0) {
-		log_info("group=%s its memory could not be copied in time while it ran: the rest is copied while it stands "
+		log_info("group=%s its memory could not be copied in time while it ran: the rest is copied "
+			 "while it stands "
 			 "still",
 			move->group_name);
 		move->rest_quick = true;
@@ -245,8 +251,9 @@ int precopy_check(struct move *move, struct error *err)
 {
 	int result = look(move, err);
 
-	return result == PRECOPY_MISSED ? error_set(err, ERROR_CANCELLED, "a guest was resumed after its memory was copied")
-					: (result < 0 ? -1 : 0);
+	return result == PRECOPY_MISSED
+		? error_set(err, ERROR_CANCELLED, "a guest was resumed after its memory was copied")
+		: (result < 0 ? -1 : 0);
 }
 
 // ---- the last passes
@@ -265,7 +272,8 @@ static int allow_pause(struct move *move, unsigned pause_ms, struct error *err)
 
 		if (!vm)
 			return error_set(err, ERROR_NOT_FOUND, "VM %s is gone", move->vms[i].name);
-		if (move->vms[i].copy.now.status == COPY_ACTIVE && qemu_move_set(vm, share(move), pause_ms, err) < 0)
+		if (move->vms[i].copy.now.status == COPY_ACTIVE &&
+			qemu_move_set(vm, share(move), pause_ms, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -323,7 +331,8 @@ static int last_passes(struct move *move, uint64_t *passes, struct error *err)
 
 	for (;;) {
 		if (!move->leased || !rpc_client_alive(move->control))
-			return error_set(err, ERROR_UNREACHABLE, "node %s has let go of the move", move->peer);
+			return error_set(
+				err, ERROR_UNREACHABLE, "node %s has let go of the move", move->peer);
 		if (move_each(move, look_at, err) < 0)
 			return -1;
 		struct last last = survey(move, passes, budgets[step].pause_ms);
@@ -352,7 +361,8 @@ int precopy_finish(struct move *move, struct rpc_call *call, struct error *err)
 	if (move->rest_quick)
 		return 0;
 	if (move->vm_count > MOVE_VMS_MAX)
-		return error_set(err, ERROR_USAGE, "a group of more than %d VMs cannot be moved live", MOVE_VMS_MAX);
+		return error_set(
+			err, ERROR_USAGE, "a group of more than %d VMs cannot be moved live", MOVE_VMS_MAX);
 	rpc_call_progress(call, 99, "the last passes");
 	for (size_t i = 0; i < move->vm_count; i++)
 		passes[i] = move->vms[i].copy.now.passes;
@@ -382,5 +392,6 @@ void precopy_cancel(struct move *move)
 			break;
 	}
 	if (move_each(move, cancel_one, &err) < 0)
-		log_error("group=%s the copying of its memory does not end well: %s", move->group_name, err.message);
+		log_error("group=%s the copying of its memory does not end well: %s", move->group_name,
+			err.message);
 }

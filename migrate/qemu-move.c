@@ -78,7 +78,8 @@ int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err)
 void qemu_move_announce(struct vm *vm)
 {
 	struct error err = ERROR_INIT;
-	json_t *arguments = json_pack("{s:i s:i s:i s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 100);
+	json_t *arguments =
+		json_pack("{s:i s:i s:i s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 100);
 
 	if (qmp_command(vm_qmp(vm), "announce-self", arguments, MOVE_CALL_TIMEOUT_MS, NULL, &err) < 0)
 		log_warning("vm=%s the network is not told where it is now: %s", vm_name(vm), err.message);
@@ -185,7 +186,8 @@ void qemu_move_measure_dirty(struct vm *vm)
 
 	if (qmp_command(vm_qmp(vm), "calc-dirty-rate", json_pack("{s:i}", "calc-time", DIRTY_MEASURE_S),
 		    MOVE_CALL_TIMEOUT_MS, NULL, &err) < 0)
-		log_info("vm=%s how fast it writes to its memory is not measured: %s", vm_name(vm), err.message);
+		log_info("vm=%s how fast it writes to its memory is not measured: %s", vm_name(vm),
+			err.message);
 }
 
 double qemu_move_dirty_rate(struct vm *vm)
@@ -208,8 +210,7 @@ uint64_t qemu_move_bytes(struct vm *vm)
 
 	if (qmp_command(vm_qmp(vm), "query-migrate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, NULL) < 0)
 		return 0;
-	json_int_t bytes =
-		json_integer_value(json_object_get(json_object_get(answer, "ram"), "transferred"));
+	json_int_t bytes = json_integer_value(json_object_get(json_object_get(answer, "ram"), "transferred"));
 	json_decref(answer);
 	return bytes > 0 ? (uint64_t)bytes : 0;
 }

@@ -201,7 +201,8 @@ static int fill(struct move *move, const Holdfast__MovePrepare *request, struct 
 		move->vms[move->vm_count - 1].pid = vm_pid(vm);
 		if (vm_disks_prepare_leaving(vm, err) < 0)
 			return -1;
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED && move_pause_add(move, vm_name(vm), err) < 0)
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED &&
+			move_pause_add(move, vm_name(vm), err) < 0)
 			return -1;
 		if (move->kind == HOLDFAST__MOVE_KIND__MOVE_LIVE)
 			qemu_move_measure_dirty(vm);
@@ -264,18 +265,21 @@ int source_check(struct move *move, struct error *err)
 
 		if (moves_along(vm) != (entry != NULL) || (entry && entry->pid != vm_pid(vm)))
 			return error_set(err, ERROR_CANCELLED,
-				"VM %s was started or ended since the move was prepared: try again", vm_name(vm));
+				"VM %s was started or ended since the move was prepared: try again",
+				vm_name(vm));
 	}
 	for (size_t i = 0; i < move->vm_count; i++) {
 		if (!move_vm_find(move, i))
 			return error_set(err, ERROR_CANCELLED,
-				"VM %s was deleted since the move was prepared: try again", move->vms[i].name);
+				"VM %s was deleted since the move was prepared: try again",
+				move->vms[i].name);
 	}
 	// Who is paused may have changed too.
 	move_pause_clear(move);
 	for (size_t i = 0; i < group_vm_count(move->group); i++) {
 		const struct vm *vm = group_vm(move->group, i);
-		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED && move_pause_add(move, vm_name(vm), err) < 0)
+		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED &&
+			move_pause_add(move, vm_name(vm), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -306,7 +310,8 @@ static void hold_task(void *data)
 		task_lock(group_mutex(group), LOCK_MS, &err) == 0) {
 		struct move *move = move_find_id(hold->moves, MOVE_SOURCE, hold->id);
 		if (move && (move->state == MOVE_PREPARED || move->state == MOVE_PRECOPY)) {
-			log_warning("group=%s a move that was prepared was not carried out within %u s: it ends",
+			log_warning(
+				"group=%s a move that was prepared was not carried out within %u s: it ends",
 				hold->group, HOLD_MS / 1000);
 			source_drop(move);
 		}
@@ -405,4 +410,3 @@ int source_cancel(struct moves *moves, const char *name, struct error *err)
 	task_unlock(group_mutex(group));
 	return result;
 }
-

@@ -269,7 +269,8 @@ static struct move *make_now(struct moves *moves, struct group *group, const Hol
 }
 
 // A move that is prepared for TARGET and fits the VMs as they are now; any other one is dropped. NULL: there is none. -1: another is on its way.
-static int prepared_for(struct moves *moves, const Holdfast__MoveCommit *request, struct move **found, struct error *err)
+static int prepared_for(
+	struct moves *moves, const Holdfast__MoveCommit *request, struct move **found, struct error *err)
 {
 	struct move *move = move_find(moves, MOVE_SOURCE, request->group);
 	struct error why = ERROR_INIT;
@@ -278,15 +279,17 @@ static int prepared_for(struct moves *moves, const Holdfast__MoveCommit *request
 	if (!move)
 		return 0;
 	if (move->state != MOVE_PREPARED && move->state != MOVE_PRECOPY)
-		return error_set(err, ERROR_BUSY, "the last move of group %s has not ended: it is in state %s",
-			request->group, move_state_name(move->state));
-	bool fits = strcmp(move->peer, request->target) == 0 && move->leased && (move->ready || !is_live(move));
+		return error_set(err, ERROR_BUSY,
+			"the last move of group %s has not ended: it is in state %s", request->group,
+			move_state_name(move->state));
+	bool fits =
+		strcmp(move->peer, request->target) == 0 && move->leased && (move->ready || !is_live(move));
 	if (fits && source_check(move, &why) == 0 && (!is_live(move) || precopy_check(move, &why) == 0)) {
 		*found = move;
 		return 0;
 	}
-	log_info("group=%s what was prepared for its move does not fit any more and is made anew: %s", request->group,
-		why.message);
+	log_info("group=%s what was prepared for its move does not fit any more and is made anew: %s",
+		request->group, why.message);
 	source_drop(move);
 	return 0;
 }

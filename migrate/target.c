@@ -270,7 +270,8 @@ int target_stream(
 			return error_set(err, ERROR_CANCELLED, "the move has ended");
 		return take_stream(move, &move->vms[i], vm, steal_fd(&fd), err);
 	}
-	return error_set(err, ERROR_NOT_FOUND, "VM %s of group %s does not move", stream->vm, move->group_name);
+	return error_set(
+		err, ERROR_NOT_FOUND, "VM %s of group %s does not move", stream->vm, move->group_name);
 }
 
 static int await_streams(struct move *move, struct error *err)

@@ -69,7 +69,8 @@ static void a_guest_that_writes_too_fast_is_treated_as_the_policy_says(void **st
 	assert_int_equal(copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_KEEP_TRYING, 0, 50), COPY_GO_ON);
 	assert_int_equal(copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_THROTTLE, 0, 30), COPY_GO_ON);
 	assert_int_equal(copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_THROTTLE, 0, 50), COPY_GIVE_UP);
-	assert_int_equal(copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_QUICK, 10000, 50), COPY_HOLD_QUICK);
+	assert_int_equal(
+		copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_QUICK, 10000, 50), COPY_HOLD_QUICK);
 	assert_int_equal(copy(&view, 600, 500, HOLDFAST__LIVE_POLICY__LIVE_QUICK, 100, 50), COPY_GIVE_UP);
 }
 

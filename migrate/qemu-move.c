@@ -22,8 +22,10 @@ static json_t *capability(const char *name, bool on)
 
 static json_t *capabilities(bool throttle)
 {
-	return json_pack("{s:[o, o, o]}", "capabilities", capability("late-block-activate", true),
-		capability("events", true), capability("auto-converge", throttle));
+	// A save leaves the memory out of the stream (x-ignore-shared); one that failed must not make a move do so.
+	return json_pack("{s:[o, o, o, o]}", "capabilities", capability("late-block-activate", true),
+		capability("events", true), capability("auto-converge", throttle),
+		capability("x-ignore-shared", false));
 }
 
 static uint64_t or_no_limit(uint64_t bandwidth)

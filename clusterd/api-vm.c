@@ -90,6 +90,10 @@ static const char *name_of(const Holdfast__Request *request)
 		return request->vm_reset->name;
 	case HOLDFAST__REQUEST__BODY_VM_CONSOLE:
 		return request->vm_console->name;
+	case HOLDFAST__REQUEST__BODY_VM_SCREENSHOT:
+		return request->vm_screenshot->name;
+	case HOLDFAST__REQUEST__BODY_CONSOLE_TAIL:
+		return request->console_tail->name;
 	default:
 		return "";
 	}
@@ -217,5 +221,7 @@ const struct api_verb api_vm_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_RESUME, CALLER_ADMIN, API_CHANGES, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_RESET, CALLER_ADMIN, API_CHANGES, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_CONSOLE, CALLER_ADMIN, 0, serve_act },
+	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, CALLER_ADMIN, 0, serve_act },
+	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, CALLER_ADMIN, 0, serve_act },
 	{ 0 },
 };

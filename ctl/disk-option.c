@@ -20,11 +20,32 @@ static int set_format(Holdfast__Disk *disk, char *value, struct error *err)
 	return 0;
 }
 
+static int set_bus(Holdfast__Disk *disk, char *value, struct error *err)
+{
+	static const struct {
+		const char *word;
+		Holdfast__DiskBus bus;
+	} buses[] = {
+		{ "virtio", HOLDFAST__DISK_BUS__BUS_VIRTIO },
+		{ "scsi", HOLDFAST__DISK_BUS__BUS_SCSI },
+		{ "sata", HOLDFAST__DISK_BUS__BUS_SATA },
+		{ "ide", HOLDFAST__DISK_BUS__BUS_IDE },
+	};
+	for (size_t i = 0; i < sizeof(buses) / sizeof(buses[0]); i++) {
+		if (strcmp(buses[i].word, value))
+			continue;
+		disk->bus = buses[i].bus;
+		return 0;
+	}
+	return error_set(err, ERROR_USAGE, "\"%.40s\" is none of virtio|scsi|sata|ide", value);
+}
+
 static const struct {
 	const char *key;
 	set_fn *set;
 } keys[] = {
 	{ "format", set_format },
+	{ "bus", set_bus },
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 

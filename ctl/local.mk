@@ -19,7 +19,8 @@ libctl_a_SOURCES = \
 	ctl/suggest.c \
 	ctl/table.c \
 	ctl/value.c ctl/value-time.c ctl/value.h \
-	ctl/vm.c ctl/vm-control.c ctl/vm-control.h \
+	ctl/nic-option.c ctl/nic-option.h ctl/screen.c ctl/screen.h \
+	ctl/vm.c ctl/vm-control.c ctl/vm-control.h ctl/vm-devices.c ctl/vm-devices.h \
 	ctl/volume.c
 libctl_a_CPPFLAGS = $(AM_CPPFLAGS) $(SMARTCOLS_CFLAGS)
 CTL_LIBS = libctl.a $(COMMON_LIBS) $(SMARTCOLS_LIBS) -lm
@@ -41,8 +42,9 @@ install-data-local:
 uninstall-local:
 	rm -f $(DESTDIR)$(bashcompletiondir)/holdfast
 
-UNIT_TESTS += tests/unit/test-ctl-args tests/unit/test-ctl-value
+UNIT_TESTS += tests/unit/test-ctl-args tests/unit/test-ctl-value tests/unit/test-nic-option
 tests_unit_test_ctl_args_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_ctl_value_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_nic_option_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
 
 dist_man_MANS += docs/man/holdfast.1 docs/man/clusterd.8 docs/man/hypervisord.8

@@ -7,8 +7,11 @@
 #include "ctl/console.h"
 #include "ctl/disk-option.h"
 #include "ctl/nouns.h"
+#include "ctl/screen.h"
 #include "ctl/session.h"
+#include "ctl/nic-option.h"
 #include "ctl/vm-control.h"
+#include "ctl/vm-devices.h"
 
 #define DISK_NAME_BYTES 32
 
@@ -79,7 +82,8 @@ static int fill_parts(const struct args *args, Holdfast__Vm *vm, struct vm_parts
 	}
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		holdfast__nic__init(&parts->nics[i]);
-		parts->nics[i].network = args_text_at(args, "nic", i);
+		if (nic_option_parse(args_text_at(args, "nic", i), &parts->nics[i], err))
+			return error_prefix(err, "--nic");
 		parts->nic_list[i] = &parts->nics[i];
 	}
 	for (size_t i = 0; i < vm->n_serials; i++) {
@@ -118,6 +122,7 @@ static int vm_create(struct session *session, const struct args *args, struct er
 	Holdfast__Vm vm = HOLDFAST__VM__INIT;
 	struct vm_parts parts = { NULL };
 	struct vm_control control;
+	struct vm_devices_parts devices;
 	int result = -1;
 
 	fill_vm(args, &vm);
@@ -127,6 +132,8 @@ static int vm_create(struct session *session, const struct args *args, struct er
 	if (parts_init(&parts, &vm, err) == 0 && fill_parts(args, &vm, &parts, err) == 0) {
 		result = vm_control_fill(args, &control, &vm, err);
 	}
+	if (result == 0)
+		result = vm_devices_fill(args, &devices, &vm, err);
 	if (result == 0) {
 		create.vm = &vm;
 		request.body_case = HOLDFAST__REQUEST__BODY_VM_CREATE;
@@ -205,10 +212,28 @@ static int vm_console(struct session *session, const struct args *args, struct e
 {
 	if (args->json)
 		return error_set(err, ERROR_USAGE, "a console is no JSON document: leave --json out");
+	if (args_count(args, "tail"))
+		return console_tail(session, args_text(args, "VM"), (uint32_t)args_number(args, "tail", 0), err);
 	return console_run(session, args_text(args, "VM"), err);
 }
 
+static int vm_screenshot(struct session *session, const struct args *args, struct error *err)
+{
+	return screen_save(session, args_text(args, "VM"), args_text(args, "FILE"), err);
+}
+
 static const struct arg one_vm[] = { OPERAND_VM, ARGS_END };
+static const struct arg vm_and_file[] = { OPERAND_VM, { .name = "FILE", .kind = ARG_TEXT, .what = "file" },
+	ARGS_END };
+static const struct arg console_options[] = {
+	{ .name = "tail",
+		.kind = ARG_NUMBER,
+		.what = "n",
+		.least = 1,
+		.most = 10000,
+		.help = "only print the last lines that it said" },
+	ARGS_END,
+};
 static const struct arg create_options[] = {
 	{ .name = "group",
 		.kind = ARG_NAME,
@@ -229,7 +254,7 @@ static const struct arg create_options[] = {
 		.help = "virtual CPUs [1]" },
 	{ .name = "disk",
 		.kind = ARG_DISK,
-		.what = "size[,format=raw|qcow2]",
+		.what = "size[,bus=...][,format=raw|qcow2]",
 		.help = "a disk, like 20G; again for more of them",
 		.flags = ARG_REPEATED },
 	{ .name = "checkpoints",
@@ -247,11 +272,10 @@ static const struct arg create_options[] = {
 		.flags = ARG_REPEATED,
 		.help = "a further serial port: a device of the node, or a file in its serial-directory" },
 	{ .name = "nic",
-		.kind = ARG_CHOICE,
-		.what = "network",
-		.choices = "user",
+		.kind = ARG_TEXT,
+		.what = "network[,model=...][,mac=...]",
 		.flags = ARG_REPEATED,
-		.help = "a network card; user: QEMU's own network" },
+		.help = "a network card on a network of the nodes' configuration, or on QEMU's own: user" },
 	{ .name = "offline-action",
 		.kind = ARG_CHOICE,
 		.what = "action",
@@ -268,6 +292,7 @@ static const struct arg create_options[] = {
 		.least = 1,
 		.most = UINT32_MAX,
 		.help = "within this time [15m]" },
+	VM_DEVICES_OPTIONS,
 	VM_CONTROL_OPTIONS,
 	ARGS_END,
 };
@@ -350,9 +375,19 @@ const struct verb vm_verbs[] = {
 		.summary = "a VM's first serial port, on this terminal; Ctrl-] leaves it",
 		.text = "Without a terminal, stdin is sent as it comes; at its end the output goes on until "
 			"Ctrl-C.",
-		.example = "holdfast vm console db",
+		.example = "holdfast vm console db\nholdfast vm console db --tail 20",
 		.operands = one_vm,
+		.options = console_options,
 		.run = vm_console,
+	},
+	{
+		.name = "screenshot",
+		.summary = "a picture of a VM's screen, as PNG",
+		.text = "The file \"-\" is stdout. Its node also has the screen as VNC, on the Unix socket vnc.sock in the "
+			"VM's run directory.",
+		.example = "holdfast vm screenshot db screen.png",
+		.operands = vm_and_file,
+		.run = vm_screenshot,
 	},
 	{
 		.name = "delete",

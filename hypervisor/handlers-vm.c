@@ -6,11 +6,13 @@
 #include "common/log.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
+#include "hypervisor/vm-screen.h"
 
 #define LOCK_MS 30000
 #define SHUT_DOWN_MS 60000
 #define END_MS 20000
 #define SAVE_MS 600000
+#define TAIL_LINES 20
 
 // Runs ACT on the VM NAME with its group locked, and answers with what the VM is then.
 typedef int act_fn(struct vm *vm, const Holdfast__Request *request, struct error *err);
@@ -243,6 +245,28 @@ HANDLER(serve_console)
 	return console_serve(vm, call, err) ? -1 : reply_done(reply, err);
 }
 
+HANDLER(serve_screenshot)
+{
+	struct vm *vm = handler_lock_vm(data, request->vm_screenshot->name, LOCK_MS, err);
+	if (!vm)
+		return -1;
+	struct group *group = vm->group;
+	int failed = screen_send(vm, call, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
+HANDLER(serve_console_tail)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__ConsoleTail *tail = request->console_tail;
+	struct vm *vm = groups_vm_find(hv, tail->name);
+	if (!vm)
+		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s", tail->name, hv->config.node);
+	return console_send_tail(vm, tail->lines ? tail->lines : TAIL_LINES, call, err) ? -1
+											 : reply_done(reply, err);
+}
+
 const struct rpc_handler vm_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_LIST, LOCAL, serve_list },
 	{ HOLDFAST__REQUEST__BODY_VM_SHOW, LOCAL, serve_show },
@@ -253,5 +277,7 @@ const struct rpc_handler vm_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_RESUME, LOCAL, serve_resume },
 	{ HOLDFAST__REQUEST__BODY_VM_RESET, LOCAL, serve_reset },
 	{ HOLDFAST__REQUEST__BODY_VM_CONSOLE, LOCAL, serve_console },
+	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, LOCAL, serve_screenshot },
+	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, LOCAL, serve_console_tail },
 	{ 0 },
 };

@@ -16,7 +16,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/save-file.c hypervisor/save-file.h hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c \
 	hypervisor/save-index.h hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/save-stream.c hypervisor/save-stream.h \
 	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h \
-	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h \
+	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h hypervisor/vm-screen.c hypervisor/vm-screen.h \
 	hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
 	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-restore.c hypervisor/vm-run.c hypervisor/vm-save.c \
 	hypervisor/vm-save.h hypervisor/vm-stream.c hypervisor/vm-stream.h \
@@ -66,6 +66,10 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-disk-qcow2.sh \
 	tests/integration/boot-sectors.sh \
 	tests/integration/hypervisor-functions.sh \
+	tests/integration/guest-functions.sh \
+	tests/integration/test-guest-firmware.sh \
+	tests/integration/test-guest-networks.sh \
+	tests/integration/test-guest-systems.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \
 	tests/integration/test-hypervisor-privileges.sh \

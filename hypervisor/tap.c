@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include "common/cleanup.h"
 #include "proto/shape.h"
 
@@ -23,16 +22,26 @@ static void list_networks(const struct config *config, char *text, size_t size)
 		used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", config->networks[i].name);
 }
 
+static bool is_bridge(const char *name)
+{
+	struct rtnl_link *link = NULL;
+	struct nl_sock *sock = nl_socket_alloc();
+	bool found = sock && !nl_connect(sock, NETLINK_ROUTE) && !rtnl_link_get_kernel(sock, 0, name, &link);
+	const char *type = found ? rtnl_link_get_type(link) : NULL;
+	found = type && !strcmp(type, "bridge");
+	rtnl_link_put(link);
+	nl_socket_free(sock);
+	return found;
+}
+
 static int find_bridge(const struct config *config, const char *network, const char **bridge, struct error *err)
 {
-	char path[64 + IFNAMSIZ], known[200];
-	struct stat info;
+	char known[200];
 	for (size_t i = 0; i < config->network_count; i++) {
 		if (strcmp(config->networks[i].name, network))
 			continue;
 		*bridge = config->networks[i].bridge;
-		snprintf(path, sizeof(path), "/sys/class/net/%s/bridge", *bridge);
-		if (!stat(path, &info))
+		if (is_bridge(*bridge))
 			return 0;
 		return error_set(err, ERROR_NOT_FOUND,
 			"network %s is the bridge %s on node %s, which has no such bridge now: bring it up "

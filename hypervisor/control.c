@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include "common/log.h"
 #include "hypervisor/control-plan.h"
+#include "hypervisor/tap-limit.h"
 #include "proto/control.h"
+#include "proto/shape.h"
 
 #define LOCK_MS 60000
 #define MIB ((uint64_t)1 << 20)
@@ -186,6 +188,29 @@ void control_gone(struct vm *vm)
 	control_rebalance(hv);
 }
 
+// ---- NICs
+
+static int limit_nics(struct vm *vm, struct error *err)
+{
+	bool any = false;
+	for (size_t i = 0; i < vm->definition->n_nics; i++)
+		any |= shape_is_bridged(vm->definition->nics[i]) &&
+			vm->definition->nics[i]->limit_bytes_per_s;
+	if (!any && !vm->shaped)
+		return 0;
+	vm->shaped = true;
+	for (size_t i = 0; i < vm->definition->n_nics; i++) {
+		const Holdfast__Nic *nic = vm->definition->nics[i];
+		char tap[IFNAMSIZ];
+		if (!nic->network[0] || !shape_is_bridged(nic))
+			continue;
+		if (tap_find(nic->mac, tap, err) || tap_limit(tap, nic->limit_bytes_per_s, err))
+			return error_prefix(err, "VM %s: the limit of NIC nic%zu", vm->name, i);
+	}
+	vm->shaped = any;
+	return 0;
+}
+
 // ---- the whole
 
 int control_apply(struct vm *vm, struct error *err)
@@ -196,6 +221,8 @@ int control_apply(struct vm *vm, struct error *err)
 	if (fill_scope(vm, &all))
 		log_debug("vm=%s %s", vm->name, all.message);
 	control_rebalance(group_hypervisor(vm->group));
+	if (limit_nics(vm, &one))
+		error_copy(&all, &one);
 	if (control_throttle(vm, &one))
 		error_copy(&all, &one);
 	if (control_balloon(vm, &one))
@@ -209,11 +236,12 @@ void control_started(struct vm *vm, enum vm_spawn kind)
 	struct error err = ERROR_INIT;
 	if (vm->running) // a saved one may have been told otherwise since
 		control_follow(vm->running, vm->wanted);
-	vm->throttled = false;
+	vm->throttled = vm->shaped = false;
 	vm->balloon_asked = kind == VM_SPAWN_BOOT ? BALLOON_ALL : BALLOON_UNKNOWN;
 	control_rebalance(group_hypervisor(vm->group));
 	// What is coming in brings the balloon as it was: that is seen to when it runs.
-	if (control_throttle(vm, &err) || (kind == VM_SPAWN_BOOT && control_balloon(vm, &err)))
+	if (limit_nics(vm, &err) || control_throttle(vm, &err) ||
+		(kind == VM_SPAWN_BOOT && control_balloon(vm, &err)))
 		remember(vm, &err);
 }
 
@@ -221,7 +249,7 @@ void control_adopted(struct vm *vm)
 {
 	const struct hypervisor *hv = group_hypervisor(vm->group);
 	struct error err = ERROR_INIT;
-	vm->throttled = true; // not known: limits that are no more defined are taken off
+	vm->throttled = vm->shaped = true; // not known: limits that are no more defined are taken off
 	vm->balloon_asked = BALLOON_UNKNOWN;
 	vm->cpu_weight = 0;
 	if (cgroup_take(&hv->cgroups, vm->name, vm->guest.pid, &err)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Holds VMs to what they may take of the node, while they run: processors and memory by their cgroups, disks by QEMU's throttling, memory of the
+// Holds VMs to what they may take of the node, while they run: processors and memory by their cgroups, disks by QEMU's throttling, NICs by their taps, memory of the
 // guest by its balloon. Nothing here stops a guest from running: what this node cannot do is told in VmStatus.notices.
 #ifndef HYPERVISOR_CONTROL_H
 #define HYPERVISOR_CONTROL_H

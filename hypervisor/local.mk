@@ -84,7 +84,8 @@ tests_fuzz_fuzz_image_head_LDADD = libhypervisor.a $(COMMON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/image-head tests/integration/test-disk-images.sh
 # control: what a guest may take of its node
 libhypervisor_a_SOURCES += hypervisor/control.c hypervisor/control.h hypervisor/control-plan.c hypervisor/control-plan.h \
-	hypervisor/control-qemu.c hypervisor/control-status.c
+	hypervisor/control-qemu.c hypervisor/control-status.c hypervisor/tap-limit.c hypervisor/tap-limit.h
 UNIT_TESTS += tests/unit/test-control-plan
 tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
-EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh
+EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
+	tests/integration/test-control-memory.sh tests/integration/test-control-network.sh

@@ -38,7 +38,7 @@ struct vm {
 	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
 	// What it is held to now: control.c.
 	uint32_t cpu_weight;		// of its scope; 0: not set yet
-	bool throttled;			// a disk has, or may have, limits
+	bool throttled, shaped;		// a disk, a NIC has, or may have, limits
 	uint64_t balloon_asked, balloon_mib;	// what it is to be left, or BALLOON_...; what it has, 0: not known
 	char control_error[160];	// why it is not as it should be; "": it is
 	bool reconnecting, doomed;	// doomed: freed when reconnecting is over

@@ -138,9 +138,11 @@ grep -q 'has 0.40 of its 1 left' <<<"$words" || fail "a reserve of 41 %: $words"
 
 # The keeper is killed, somebody takes the limit off, the next one puts it on again.
 change a '.control = {cpu_limit: 25}'
+change b '.control = null'
 node 'kill -9 "$(cat /state/t/pid)"; echo max >/sys/fs/cgroup/holdfast.slice/vm-a.scope/cpu.max; mkdir /sys/fs/cgroup/holdfast.slice/vm-gone.scope
     cat /proc/"$(pid_of a)"/cgroup >/sys/fs/cgroup/cgroup.procs 2>/dev/null || echo "$(pid_of a)" >/sys/fs/cgroup/cgroup.procs; start_hv'
 holds "the limit after hypervisord's death" '.a > 20 and .a < 27.5 and .b > 50' 4 a b
+on sh -c 'tail -n 8 /state/t/log'
 hf vm show a
 hf --json vm show a | jq -e '.control.cpu_limit == 25 and .notices == [] and .cpu_seconds > 1 and .memory_used_mib > 20' >/dev/null || fail "vm show a"
 

@@ -234,6 +234,7 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 	print_field(printer, "restarts", "%u", vm->restarts);
 	for (size_t i = 0; i < vm->n_nics; i++)
 		print_field(printer, "NIC", "%s %s", vm->nics[i]->network, vm->nics[i]->mac);
+	show_control(printer, vm);
 	if (vm->n_disks)
 		show_disks(printer, vm);
 }

@@ -23,4 +23,7 @@ enum colour show_node_colour(Holdfast__NodeState state);
 // "save 1.20 s, send 0.31 s"; the caller frees it. NULL without memory.
 char *show_steps(Holdfast__Step *const *steps, size_t count);
 
+// The part of show_vm about what it may take of its node: show-control.c.
+void show_control(const struct printer *printer, const Holdfast__VmStatus *vm);
+
 #endif

@@ -58,6 +58,7 @@ limit=$((natural / 30))
 change ".disks[0].limit = {iops: $limit}"
 holds ops $limit
 hf --json vm show v | jq -e ".disks[0].limit.iops == $limit and .notices == []" >/dev/null || fail "vm show does not tell the limit"
+hf vm show v | grep -q "disk share: *disk0, $limit requests/s" || fail "vm show has no line of the limit: $(hf vm show v)"
 
 # A keeper that comes after one that was killed, when somebody has taken the limit off.
 hv_kill

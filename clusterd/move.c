@@ -21,6 +21,7 @@
 #define NOTHING_HAPPENS_MS 30000
 #define HOST_TIMEOUT_MS 10000u
 #define EVENT_TIMEOUT_MS 5000u
+#define CROWDED_MS 2000u
 #define TURN_TIMEOUT_MS (10 * 60 * 1000)
 #define IDLE_TIMEOUT_MS 30000 // so long a move waits for what Pacemaker is doing to the group
 
@@ -148,6 +149,11 @@ static int check_group(struct clusterd *cd, const struct cib_group *group, struc
 
 // ---- phase one
 
+static int64_t passed_ms(int64_t since_us)
+{
+	return (loop_now_us() - since_us) / 1000;
+}
+
 static int prepare(struct mover *mover, const struct cib_group *group, const Holdfast__GroupMove *move,
 	struct error *err)
 {
@@ -160,6 +166,7 @@ static int prepare(struct mover *mover, const struct cib_group *group, const Hol
 	body.kind = move->kind;
 	body.max_pause_ms = move->max_pause_ms;
 	body.bandwidth = move->bandwidth;
+	body.may_wait = true;
 	body.timeout_ms = PREPARE_TIMEOUT_MS;
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_PREPARE;
 	unsigned timeout_ms =
@@ -168,9 +175,18 @@ static int prepare(struct mover *mover, const struct cib_group *group, const Hol
 	request.move_prepare = &body;
 	say(mover, "preparing node %s", mover->target);
 	Holdfast__Reply *reply = NULL;
-	if (host_link_call(mover->cd->host, &request, timeout_ms + 5000, mover->call ? forward_partial : NULL,
-		    mover->call, &reply, err) < 0)
-		return -1;
+	int64_t begin_us = loop_now_us();
+	while (host_link_call(mover->cd->host, &request, timeout_ms + 5000,
+		       mover->call ? forward_partial : NULL, mover->call, &reply, err) < 0) {
+		struct error waited = ERROR_INIT;
+		if (err->code != ERROR_CROWDED || mover->cancelled || passed_ms(begin_us) > TURN_TIMEOUT_MS)
+			return -1;
+		say(mover, "waiting: %s", err->message);
+		if (notice_wait(&mover->cd->changed, CROWDED_MS, "room on the target", &waited) < 0 &&
+			waited.code != ERROR_TIMEOUT)
+			return error_copy(err, &waited);
+		error_clear(err);
+	}
 	holdfast__reply__free_unpacked(reply, NULL);
 	return 0;
 }
@@ -190,11 +206,6 @@ static void cancel_prepared(struct mover *mover)
 }
 
 // ---- phase two
-
-static int64_t passed_ms(int64_t since_us)
-{
-	return (loop_now_us() - since_us) / 1000;
-}
 
 // 0 when the group is active on the target only and nothing is pending.
 static int await_pacemaker(struct mover *mover, struct error *err)

@@ -129,6 +129,7 @@ const char *error_code_name(enum error_code code)
 		[ERROR_NO_SPACE] = "no space",
 		[ERROR_PROTOCOL] = "protocol",
 		[ERROR_CANCELLED] = "cancelled",
+		[ERROR_CROWDED] = "crowded",
 	};
 
 	if ((unsigned)code >= sizeof(names) / sizeof(names[0]))

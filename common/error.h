@@ -20,6 +20,7 @@ enum error_code {
 	ERROR_NO_SPACE = 10,	// disk, pool or memory is too small
 	ERROR_PROTOCOL = 11,	// the other side sent what no correct peer sends
 	ERROR_CANCELLED = 12,
+	ERROR_CROWDED = 13,	// as many of these are under way as there may be; nothing has been done: ask again later
 };
 
 struct error {

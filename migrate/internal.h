@@ -54,6 +54,7 @@ struct move {
 	Holdfast__LivePolicy policy;
 	unsigned max_pause_ms;
 	uint64_t bandwidth; // of the whole move, bytes per second; 0: no limit
+	bool may_wait; // source
 	bool gentle; // source, live: copy nothing before the last passes, which stop the guests
 	bool ready; // source, live: only the last passes are left
 	bool rest_quick; // and they are copied while the guests stand still

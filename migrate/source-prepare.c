@@ -58,6 +58,7 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 	hello->spec = (Holdfast__GroupSpec *)spec;
 	hello->kind = move->kind;
 	hello->id = move->id;
+	hello->may_wait = move->may_wait;
 	hello->source = move->moves->hv->config.node;
 	hello->volume_bytes = calloc(spec->group->n_volumes + 1, sizeof(*hello->volume_bytes));
 	hello->moving = calloc(move->vm_count + 1, sizeof(*hello->moving));
@@ -185,6 +186,7 @@ static int fill(struct move *move, const Holdfast__MovePrepare *request, struct 
 	move->kind = request->kind;
 	move->begin_ms = loop_now_ms();
 	move->bandwidth = request->bandwidth;
+	move->may_wait = request->may_wait;
 	move->policy = request->max_pause_ms ? HOLDFAST__LIVE_POLICY__LIVE_QUICK : definition->live_policy;
 	move->max_pause_ms = request->max_pause_ms ? request->max_pause_ms
 		: definition->max_pause_ms	   ? definition->max_pause_ms

@@ -187,10 +187,22 @@ static void hold(struct move *move, struct rpc_call *call)
 	rpc_call_on_gone(call, NULL, NULL);
 }
 
+static int check_room(const struct moves *moves, const Holdfast__MoveHello *hello, struct error *err)
+{
+	unsigned under_way = 0;
+
+	for (const struct move *move = moves->first; move; move = move->next)
+		under_way += move->side == MOVE_TARGET && move->leased;
+	if (!hello->may_wait || under_way < moves->hv->config.moves_at_once)
+		return 0;
+	return error_set(err, ERROR_CROWDED, "node %s takes %u other group%s now", moves->hv->config.node,
+		under_way, under_way == 1 ? "" : "s");
+}
+
 int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello,
 	Holdfast__MoveAnswer *answer, struct error *err)
 {
-	if (check_versions(hello, err) < 0)
+	if (check_versions(hello, err) < 0 || check_room(moves, hello, err) < 0)
 		return -1;
 	struct move *stale = move_find(moves, MOVE_TARGET, hello->spec->group->name);
 	if (stale && !stale->leased && (!stale->group || stale->state == MOVE_RUNNING))

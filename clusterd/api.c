@@ -18,6 +18,7 @@ static const struct api_verb *const tables[] = {
 	api_event_verbs,
 	api_fence_verbs,
 	api_host_verbs,
+	api_checkpoint_verbs,
 };
 
 static const struct api_verb *verb_of(Holdfast__Request__BodyCase body)

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libctl.a
 libctl_a_SOURCES = \
 	ctl/args.c ctl/args.h ctl/args-check.c ctl/args-check.h \
+	ctl/checkpoint.c \
 	ctl/cluster.c \
 	ctl/complete.c ctl/complete.h \
 	ctl/connect.c \

@@ -10,6 +10,7 @@ const struct noun nouns[] = {
 	{ "group", "failover groups: VMs that are placed, replicated, moved and failed over together",
 		group_verbs, false },
 	{ "vm", "virtual machines", vm_verbs, false },
+	{ "checkpoint", "a VM's states to come back to", checkpoint_verbs, false },
 	{ "volume", "disks and their replicas", volume_verbs, false },
 	{ "fence", "power switches that prove a lost node is off", fence_verbs, true },
 	{ "events", "what happened, when, and how long it took", events_verbs, false },

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/name.h"
+#include "hypervisor/checkpoint.h"
 #include "hypervisor/control.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
@@ -85,6 +86,8 @@ static void set_state(struct vm *vm, const char *status)
 		strcmp(status, "io-error")) {
 		vm->state =
 			HOLDFAST__VM_STATE__VM_MOVING_IN; // everything is in place: a move or adopt_finish lets it run
+	} else if (in_phase(vm, RUNDIR_PHASE_CHECKPOINT) && !powered_off && strcmp(status, "io-error")) {
+		vm->state = HOLDFAST__VM_STATE__VM_RUNNING; // settle_checkpoints lets it go on
 	} else if ((in_phase(vm, RUNDIR_PHASE_SAVING) || in_phase(vm, RUNDIR_PHASE_SAVING_PAUSED)) &&
 		!running) {
 		vm->state = HOLDFAST__VM_STATE__VM_SAVING;
@@ -310,6 +313,44 @@ static bool has_guests(const struct group *group)
 	return false;
 }
 
+// A guest that runs goes on before anything else; then what was begun with its checkpoints is undone.
+static void settle_checkpoints(struct group *group)
+{
+	struct storage *storage = group->hv->storage;
+	struct error err = ERROR_INIT;
+	char *directory = NULL;
+	for (size_t i = 0; i < group->vm_count; i++) {
+		error_clear(&err);
+		if (checkpoint_let_go(group->vms[i], &err))
+			log_error("vm=%s group=%s it does not go on: %s", group->vms[i]->name, group->name, err.message);
+	}
+	error_clear(&err);
+	if (storage_mount_state(storage, group->spec->group, &directory, &err)) {
+		log_error("group=%s what was begun with checkpoints is not looked at: %s", group->name, err.message);
+		return;
+	}
+	for (size_t i = 0; i < group->vm_count; i++) {
+		struct vm *vm = group->vms[i];
+		bool settled = vm->state == HOLDFAST__VM_STATE__VM_RUNNING || vm->state == HOLDFAST__VM_STATE__VM_PAUSED;
+		error_clear(&err);
+		if (settled && vm_has_process(vm) && checkpoint_settle(vm, directory, &err))
+			log_error("vm=%s group=%s %s", vm->name, group->name, err.message);
+	}
+	free(directory);
+	error_clear(&err);
+	if (storage_unmount_state(storage, group->spec->group, &err))
+		log_warning("group=%s %s", group->name, err.message);
+}
+
+static bool can_have_checkpoints(const struct group *group)
+{
+	for (size_t i = 0; i < group->vm_count; i++)
+		for (size_t k = 0; k < group->vms[i]->definition->n_disks; k++)
+			if (group->vms[i]->definition->disks[k]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2)
+				return true;
+	return false;
+}
+
 static void finish_group(struct group *group)
 {
 	struct error err = ERROR_INIT;
@@ -323,6 +364,8 @@ static void finish_group(struct group *group)
 		log_error("group=%s %s", group->name, err.message);
 	for (size_t i = 0; i < group->vm_count; i++)
 		finish_vm(group, group->vms[i]);
+	if (has_guests(group) && !held(group) && can_have_checkpoints(group))
+		settle_checkpoints(group);
 	task_unlock(&group->mutex);
 }
 

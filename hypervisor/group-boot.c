@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "hypervisor/control.h"
 #include "hypervisor/disk-work.h"
+#include "hypervisor/checkpoint.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
@@ -88,6 +89,26 @@ static int on_state(const char *directory, const struct vm *vm,
 	return task_offload(work_on_state, &work, err);
 }
 
+// The memory of a checkpoint that was applied. 1: it goes on with it; 0: there is none, or it is refused; -1.
+static int try_checkpoint(
+	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
+{
+	struct error local = ERROR_INIT;
+	cleanup_fd int permit = -1;
+	if (group_permit(group, &permit, err))
+		return -1;
+	int result = checkpoint_resume(vm, state, &local);
+	if (result == 1)
+		steps_mark(steps, "restore");
+	if (result >= 0)
+		return result;
+	if (local.code != ERROR_UNSAFE)
+		return error_copy(err, &local);
+	host_event(group->hv, "vm-state-refused", group->name, vm->name, 0, 0, NULL, 0,
+		"%s; the VM boots from its disks", local.message);
+	return 0;
+}
+
 // 1: restored; 0: there is nothing to restore; -1.
 static int try_restore(
 	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
@@ -136,7 +157,9 @@ int group_boot_vm(
 	if (disk_work_check_start(vm, state, err) || group_admit(group->hv, vm->definition, err))
 		return -1;
 	if (state) {
-		int restored = try_restore(group, vm, state, steps, err);
+		int restored = try_checkpoint(group, vm, state, steps, err);
+		if (!restored)
+			restored = try_restore(group, vm, state, steps, err);
 		if (restored)
 			return restored < 0 ? -1 : 0;
 		running_drop(vm); // of a state that is refused

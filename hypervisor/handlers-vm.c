@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/log.h"
+#include "hypervisor/checkpoint.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-screen.h"
@@ -89,6 +90,8 @@ static int discard_saved(struct vm *vm, struct error *err)
 		return -1;
 	struct saved_state state = { directory, vm->name };
 	int failed = saved_discard(&state, err); // small files: not worth a thread
+	if (!failed)
+		failed = checkpoint_forget_memory(vm, directory, err);
 	if (storage_unmount_state(storage, group, &ignored))
 		log_warning("group=%s %s", vm->group->name, ignored.message);
 	free(directory);

@@ -16,6 +16,7 @@
 extern const struct rpc_handler host_handlers[];	// of agents, clusterd, DRBD's handlers
 extern const struct rpc_handler disk_handlers[];	// images and volumes
 extern const struct rpc_handler vm_handlers[];		// the VM verbs
+extern const struct rpc_handler checkpoint_handlers[];	// of VMs
 extern const struct rpc_handler standalone_handlers[];	// what clusterd answers elsewhere
 
 int reply_done(Holdfast__Reply *reply, struct error *err) MUST_CHECK;

@@ -29,6 +29,10 @@ libhypervisor_a_SOURCES += \
 	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
 	hypervisor/image-check.c hypervisor/image-check.h hypervisor/image-whole.c \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
+	hypervisor/checkpoint.c hypervisor/checkpoint.h hypervisor/checkpoint-disks.c hypervisor/checkpoint-disks.h \
+	hypervisor/checkpoint-memory.c hypervisor/checkpoint-memory.h hypervisor/checkpoint-pump.c hypervisor/checkpoint-pump.h \
+	hypervisor/checkpoint-store.c hypervisor/checkpoint-store.h hypervisor/checkpoint-tree.c hypervisor/checkpoint-tree.h \
+	hypervisor/handlers-checkpoint.c \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
 	hypervisor/handlers-standalone.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
@@ -41,12 +45,14 @@ hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS)
 
 UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
 	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
+	tests/unit/test-checkpoint-tree tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_save_file_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_checkpoint_tree_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_saved_state_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_disks_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_state_LDADD = $(HYPERVISOR_TEST_LIBS)

@@ -211,7 +211,7 @@ static size_t table_count(const struct rpc_handler *table)
 
 static int join_tables(struct daemon *daemon, struct error *err)
 {
-	const struct rpc_handler *tables[] = { host_handlers, vm_handlers, disk_handlers,
+	const struct rpc_handler *tables[] = { host_handlers, vm_handlers, disk_handlers, checkpoint_handlers,
 		daemon->hv.standalone ? standalone_handlers : migrate_local_handlers };
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -38,6 +38,7 @@ struct rundir_guest {
 #define RUNDIR_PHASE_INCOMING "incoming"	// never ran; memory of a save or a move goes in
 #define RUNDIR_PHASE_CONTINUING "continuing"	// everything is in place and it is let run: it may have run
 #define RUNDIR_PHASE_RUNNING "running"		// has run; it may be paused
+#define RUNDIR_PHASE_CHECKPOINT "checkpoint"	// running, but for the instant in which a checkpoint of it is taken
 #define RUNDIR_PHASE_SAVING "saving"		// as running, but a saved state may be complete when it is gone
 #define RUNDIR_PHASE_SAVING_PAUSED "saving-paused"	// as saving, of a guest that was paused
 #define RUNDIR_PHASE_LEAVING "leaving"		// a move has released its disks: only the move may continue it

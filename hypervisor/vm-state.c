@@ -21,6 +21,7 @@ static const struct transition table[VM_STATE_COUNT][VM_EVENT_COUNT] = {
 		[VM_EVENT_SPAWN] = TO(STARTING),
 		[VM_EVENT_GIVE_UP] = TO(FAILED),
 		[VM_EVENT_MOVE_IN] = TO(MOVING_IN),
+		[VM_EVENT_SAVED] = TO(SAVED),		// in a checkpoint that was applied
 	},
 	[S(STARTING)] = {
 		[VM_EVENT_CONTINUED] = TO(RUNNING),

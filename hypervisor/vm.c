@@ -193,6 +193,14 @@ static void on_io_error(struct vm *vm, const json_t *data)
 	const char *action = json_string_value(json_object_get(data, "action"));
 	if (!action || strcmp(action, "stop"))
 		return;
+	bool no_space = json_is_true(json_object_get(data, "nospace"));
+	if (no_space) {
+		vm_reason(vm,
+			"stopped because the volume of %.63s has no room left (%.60s): delete checkpoints or grow the "
+			"volume, then: holdfast vm resume %s",
+			node && node[0] ? node : "a disk", why ? why : "no space", vm->name);
+		return;
+	}
 	vm_reason(vm,
 		"stopped by an I/O error on %.63s: %.100s; when its storage is well again: holdfast vm "
 		"resume %s",

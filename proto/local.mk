@@ -1,7 +1,7 @@
 # proto/: the wire contract and its C, made by protoc-c
-PROTO_FILES = proto/definition.proto proto/status.proto proto/api.proto proto/cluster.proto
-PROTO_C = proto/definition.pb-c.c proto/status.pb-c.c proto/api.pb-c.c proto/cluster.pb-c.c
-PROTO_H = proto/definition.pb-c.h proto/status.pb-c.h proto/api.pb-c.h proto/cluster.pb-c.h
+PROTO_FILES = proto/definition.proto proto/status.proto proto/api.proto proto/cluster.proto proto/checkpoint.proto
+PROTO_C = proto/definition.pb-c.c proto/status.pb-c.c proto/api.pb-c.c proto/cluster.pb-c.c proto/checkpoint.pb-c.c
+PROTO_H = proto/definition.pb-c.h proto/status.pb-c.h proto/api.pb-c.h proto/cluster.pb-c.h proto/checkpoint.pb-c.h
 
 EXTRA_DIST += $(PROTO_FILES)
 BUILT_SOURCES += $(PROTO_H)
@@ -19,6 +19,7 @@ proto/%.pb-c.c proto/%.pb-c.h: proto/%.proto
 proto/api.pb-c.h: proto/status.pb-c.h
 proto/status.pb-c.h: proto/definition.pb-c.h
 proto/cluster.pb-c.h: proto/status.pb-c.h
+proto/checkpoint.pb-c.h: proto/definition.pb-c.h
 noinst_HEADERS += proto/control.h proto/disk.h proto/json.h proto/json-internal.h
 noinst_HEADERS += proto/control.h proto/json.h proto/json-internal.h
 noinst_HEADERS += proto/shape.h proto/json.h proto/json-internal.h

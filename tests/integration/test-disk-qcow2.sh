@@ -66,7 +66,7 @@ qemu-img snapshot -c s3 "$volume"
 [ "$(stat -c %s "$volume")" = $((99 << 20)) ] || fail "the volume has grown"
 hf vm start v
 wait_until 90 "a guest without room is paused" vm_is paused
-[[ "$(vm reason)" == *"No space left"* ]] || fail "the reason is: $(vm reason)"
+[[ "$(vm reason)" == *"has no room left"* ]] || fail "the reason is: $(vm reason)"
 hf vm stop v --force
 hf group stop g
 hf group delete g --force

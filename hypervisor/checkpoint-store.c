@@ -56,7 +56,7 @@ int checkpoint_load(const struct checkpoint_store *store, Holdfast__CheckpointTr
 	bool earlier = read && strcmp((*tree)->uuid, store->uuid);
 	checkpoint_tree_free(steal_ptr(*tree));
 	if (!earlier)
-		return error_set(err, ERROR_UNSAFE, "VM %s: %s is refused: %s", store->vm, path, why.message);
+		return error_set(err, ERROR_UNSAFE, "%s is refused: %s", path, why.message);
 	log_info("vm=%s the checkpoints of an earlier VM of that name are thrown away", store->vm);
 	*tree = checkpoint_tree_new(store->uuid, err);
 	return !*tree || checkpoint_sweep(store, *tree, err) ? -1 : 0;

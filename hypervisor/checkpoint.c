@@ -368,9 +368,13 @@ static int load_and_run(struct vm *vm, const struct checkpoint_store *store, Hol
 	if (vm_attach_disks(vm, err) || checkpoint_memory_load(vm, &memory, err) || forget(store, tree, err))
 		return -1;
 	fault_point("checkpoint-resumed");
-	if (vm_continue(vm, err))
+	if (!paused)
+		return vm_continue(vm, err);
+	vm->guest.cold_boot_ms = clock_boot_ms();
+	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, err))
 		return -1;
-	return paused ? vm_stop_cpus(vm, err) : 0;
+	vm_event_now(vm, VM_EVENT_PAUSED);
+	return 0;
 }
 
 int checkpoint_resume(struct vm *vm, const char *directory, struct error *err)

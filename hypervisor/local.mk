@@ -44,8 +44,8 @@ hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
 
 UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
-	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
-	tests/unit/test-checkpoint-tree tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
+	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state \
+	tests/unit/test-checkpoint-tree
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
@@ -69,6 +69,8 @@ tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)
 
 EXTRA_DIST += tests/functions.sh \
+	tests/integration/checkpoint-functions.sh tests/integration/test-checkpoint-killed.sh \
+	tests/integration/test-checkpoint-limits.sh tests/integration/test-checkpoint-tree.sh \
 	tests/integration/test-disk-qcow2.sh \
 	tests/integration/boot-sectors.sh \
 	tests/integration/hypervisor-functions.sh \

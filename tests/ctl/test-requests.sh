@@ -60,6 +60,11 @@ for verb in start save pause resume reset delete; do
 done
 sends '.volume_import | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vhdx", "vhdx", null]' volume import db.disk0 /a.vhdx --format vhdx
 sends '.volume_export | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vmdk", "vmdk", null]' volume export db.disk0 /a.vmdk --format vmdk
+sends '.checkpoint_take == {vm: "db", name: "x"}' checkpoint take db --name x
+sends '.checkpoint_list.name == "db"' checkpoint list db
+sends '.checkpoint_apply == {vm: "db", checkpoint: "c3", take_first: true}' checkpoint apply db c3 --take-first
+sends '.checkpoint_apply == {vm: "db", checkpoint: "", take_first: false}' checkpoint revert db
+sends '.checkpoint_delete == {vm: "db", checkpoint: "x", subtree: true}' checkpoint delete db x --subtree
 sends '.volume_show.name == "db.disk0"' volume show db.disk0
 sends '.events == {since: "2025-11-23T03:00:00.000Z", follow: false, limit: 7}' events --since 2025-11-23T04:00:00+01:00 --limit 7
 sends '.events == {since: "a1-17", follow: true, limit: 0}' events --follow --since a1-17

@@ -30,9 +30,16 @@ counts_on_from two
 apply three
 counts_on_from three
 [ "$(checkpoints '.[] | select(.current) | .name')" = three ] || fail "$(hf checkpoint list v)"
-apply c1 --take-first
-counts_on_from one
+
+# Off, and what was is kept first; a VM that is off is saved in a checkpoint with memory.
+hf vm stop v --force
+: >"$dir/report"
+hf checkpoint apply v c1 --take-first
+vm_is saved || fail "the VM is $(vm state)"
 [ "$(checkpoints '.[] | select(.id == "c4") | .parent')" = c3 ] || fail "$(hf checkpoint list v)"
+[ "$(checkpoints '.[] | select(.id == "c4") | .memory')" = false ] || fail "$(hf checkpoint list v)"
+hf vm start v
+counts_on_from one
 
 # Paused: it stays so, and comes back so.
 hf vm pause v

@@ -259,7 +259,7 @@ static void words_complete(void **state)
 	assert_completes("--json vm show ", "", "VM");
 	assert_completes("group create web --storage ", "drbd\nfile\n", "");
 	assert_completes("events --fo", "--follow\n", "");
-	assert_completes("nothing ", "cluster\nnode\ngroup\nvm\nvolume\nfence\nevents\n", "");
+	assert_completes("nothing ", "cluster\nnode\ngroup\nvm\ncheckpoint\nvolume\nfence\nevents\n", "");
 }
 
 static const struct CMUnitTest tests[] = {

@@ -88,6 +88,8 @@ static const char *name_of(const Holdfast__Request *request)
 		return request->vm_resume->name;
 	case HOLDFAST__REQUEST__BODY_VM_RESET:
 		return request->vm_reset->name;
+	case HOLDFAST__REQUEST__BODY_VM_REFRESH:
+		return request->vm_refresh->name;
 	case HOLDFAST__REQUEST__BODY_VM_CONSOLE:
 		return request->vm_console->name;
 	case HOLDFAST__REQUEST__BODY_VM_SCREENSHOT:
@@ -220,6 +222,7 @@ const struct api_verb api_vm_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_PAUSE, CALLER_ADMIN, API_CHANGES, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_RESUME, CALLER_ADMIN, API_CHANGES, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_RESET, CALLER_ADMIN, API_CHANGES, serve_act },
+	{ HOLDFAST__REQUEST__BODY_VM_REFRESH, CALLER_ADMIN, API_CHANGES, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_CONSOLE, CALLER_ADMIN, 0, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, CALLER_ADMIN, 0, serve_act },
 	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, CALLER_ADMIN, 0, serve_act },

@@ -104,6 +104,15 @@ void show_move(const struct printer *printer, const ProtobufCMessage *message)
 	show_times(printer, move->duration_ms, move->pause_ms, move->steps, move->n_steps, 2);
 }
 
+void show_refresh(const struct printer *printer, const ProtobufCMessage *message)
+{
+	const Holdfast__RefreshResult *refresh = (const void *)message;
+
+	print_line(printer, "VM %s runs in a new QEMU (%s, was %s)", refresh->vm, refresh->after,
+		refresh->before);
+	show_times(printer, refresh->duration_ms, refresh->pause_ms, refresh->steps, refresh->n_steps, 2);
+}
+
 void show_old_data(const struct printer *printer, const ProtobufCMessage *message)
 {
 	const Holdfast__OldData *old = (const void *)message;

@@ -16,6 +16,7 @@ show_fn show_volume_list, show_volume;
 show_fn show_fence_list;
 show_fn show_event_list, show_event;
 show_fn show_move;		// MoveResult
+show_fn show_refresh;		// RefreshResult
 show_fn show_old_data;
 
 enum colour show_group_colour(Holdfast__GroupState state);

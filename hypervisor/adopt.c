@@ -13,6 +13,7 @@
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
+#include "hypervisor/vm-refresh.h"
 #include "hypervisor/vm-spawn.h"
 #include "hypervisor/vm-stream.h"
 
@@ -199,7 +200,7 @@ int adopt_guests(struct hypervisor *hv, struct error *err)
 	size_t count = 0;
 	struct adoption adoption = { 0 };
 	adopt_groups(hv);
-	if (rundir_guest_list(&hv->run, &guests, &count, err))
+	if (refresh_recover(hv, err) || rundir_guest_list(&hv->run, &guests, &count, err))
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		adopt_guest(hv, &guests[i], &adoption);
@@ -236,6 +237,8 @@ static int end_saving(struct group *group, struct vm *vm, struct error *err)
 		log_warning("vm=%s %s", vm->name, ignored.message);
 	if (!in_phase(vm, RUNDIR_PHASE_SAVING_PAUSED))
 		return vm_continue(vm, err);
+	if (vm_stream_rest(vm, &ignored))
+		log_warning("vm=%s %s", vm->name, ignored.message);
 	vm_event_now(vm, VM_EVENT_PAUSED);
 	return vm_phase(vm, RUNDIR_PHASE_RUNNING, err);
 }
@@ -243,9 +246,24 @@ static int end_saving(struct group *group, struct vm *vm, struct error *err)
 static int let_run(struct group *group, struct vm *vm, struct error *err)
 {
 	cleanup_fd int permit = -1;
+	struct error ignored = ERROR_INIT;
 	if (group_permit(group, &permit, err))
 		return -1;
+	if (vm_stream_cancel(vm, &ignored))
+		log_warning("vm=%s %s", vm->name, ignored.message);
 	return vm_continue(vm, err);
+}
+
+// A refresh of a paused guest may have been interrupted: it has left its mark on the streams to come.
+static void finish_paused(struct group *group, struct vm *vm)
+{
+	struct error err = ERROR_INIT;
+	cleanup_fd int permit = -1;
+	if (!vm->qmp || !in_phase(vm, RUNDIR_PHASE_RUNNING) || held(group))
+		return;
+	if (vm_stream_set(vm, VM_STREAM_ALL, &err) || group_permit(group, &permit, &err) ||
+		vm_stream_rest(vm, &err))
+		log_warning("vm=%s %s", vm->name, err.message);
 }
 
 static void end_guest(struct vm *vm)
@@ -299,6 +317,9 @@ static void finish_vm(struct group *group, struct vm *vm)
 		break;
 	case HOLDFAST__VM_STATE__VM_OFF:
 		keeper_schedule(vm);
+		break;
+	case HOLDFAST__VM_STATE__VM_PAUSED:
+		finish_paused(group, vm);
 		break;
 	default:
 		break;

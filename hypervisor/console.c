@@ -60,6 +60,39 @@ static int write_all(int fd, const uint8_t *bytes, size_t count, struct error *e
 	return 0;
 }
 
+// Until the client or QEMU hangs up: what rpc_call_receive_data said last.
+static int relay(struct console *console, struct hypervisor *hv, int fd, struct error *err)
+{
+	int more = 1;
+	console->source = loop_add_fd(hv->loop, fd, POLLIN, on_output, console);
+	while (more > 0 && !console->ended) {
+		uint8_t *bytes = NULL;
+		size_t count = 0;
+		more = rpc_call_receive_data(console->call, TASK_FOREVER, &bytes, &count, err);
+		if (more > 0 && write_all(fd, bytes, count, err))
+			more = -1;
+		free(bytes);
+	}
+	loop_source_remove(console->source);
+	console->source = NULL;
+	return more;
+}
+
+// After QEMU has hung up: whether the guest lives on in another one, whose console is FD now.
+static bool follow(struct hypervisor *hv, const char *name, pid_t *pid, int *fd)
+{
+	struct vm *vm = groups_vm_find(hv, name);
+	if (!vm || !vm_has_process(vm) || vm->guest.pid == *pid)
+		return false;
+	int next = connect_console(vm, NULL);
+	if (next < 0)
+		return false;
+	close(*fd);
+	*fd = next;
+	*pid = vm->guest.pid;
+	return true;
+}
+
 int console_serve(struct vm *vm, struct rpc_call *call, struct error *err)
 {
 	struct error local = ERROR_INIT;
@@ -79,17 +112,13 @@ int console_serve(struct vm *vm, struct rpc_call *call, struct error *err)
 	snprintf(name, sizeof(name), "%s", vm->name);
 	vm->console_pid = pid;
 	struct console console = { .call = call, .task = task_self() };
-	console.source = loop_add_fd(hv->loop, fd, POLLIN, on_output, &console);
-	int more = 1;
-	while (more > 0 && !console.ended) {
-		uint8_t *bytes = NULL;
-		size_t count = 0;
-		more = rpc_call_receive_data(call, TASK_FOREVER, &bytes, &count, &local);
-		if (more > 0 && write_all(fd, bytes, count, &local))
-			more = -1;
-		free(bytes);
+	int more = relay(&console, hv, fd, &local);
+	while (console.ended && follow(hv, name, &pid, &fd)) {
+		console.ended = false;
+		error_clear(&local);
+		task_uncancel(task_self());
+		more = relay(&console, hv, fd, &local);
 	}
-	loop_source_remove(console.source);
 	task_uncancel(task_self());
 	vm = groups_vm_find(hv, name);
 	if (vm && vm->console_pid == pid)

@@ -203,6 +203,7 @@ Holdfast__VmStatus *vm_status(const struct vm *vm)
 	add_nics(vm, status);
 	status->reason = copy(vm->reason);
 	status->pid = (uint32_t)vm_pid(vm);
+	status->qemu = copy(vm->qmp ? qmp_version(vm->qmp) : "");
 	status->accel = copy(!vm_has_process(vm) ? "" : vm->kvm ? "kvm" : "tcg");
 	status->target = copy((unsigned)vm->definition->target < 3 ? targets[vm->definition->target] : "");
 	control_status(vm, status);

@@ -282,5 +282,6 @@ const struct rpc_handler vm_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_CONSOLE, LOCAL, serve_console },
 	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, LOCAL, serve_screenshot },
 	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, LOCAL, serve_console_tail },
+	{ HOLDFAST__REQUEST__BODY_VM_REFRESH, LOCAL, serve_refresh },
 	{ 0 },
 };

@@ -10,6 +10,8 @@
 #define HANDLER(name)                                                                                                 \
 	static int name(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data,   \
 			struct error *err)
+#define HANDLER_DECLARED(name)                                                                                        \
+	int name(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply, void *data, struct error *err)
 #define LOCAL (1u << RPC_CALLER_LOCAL)
 #define NODE (1u << RPC_CALLER_NODE)
 
@@ -32,6 +34,8 @@ struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupS
 // Changes one VM of the group's definition (adds it if it is new) and keeps the whole where it is kept.
 int handler_put_vm(struct group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 int handler_set_target(struct vm *vm, Holdfast__VmTarget target, struct error *err) MUST_CHECK;
+
+HANDLER_DECLARED(serve_refresh);	// handlers-refresh.c
 
 int console_serve(struct vm *vm, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits: console.c
 

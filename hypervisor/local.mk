@@ -18,7 +18,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h \
 	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h hypervisor/vm-screen.c hypervisor/vm-screen.h \
 	hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
-	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-restore.c hypervisor/vm-run.c hypervisor/vm-save.c \
+	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-refresh.c hypervisor/vm-refresh.h hypervisor/vm-restore.c hypervisor/vm-run.c hypervisor/vm-save.c \
 	hypervisor/vm-save.h hypervisor/vm-stream.c hypervisor/vm-stream.h \
 	hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c hypervisor/vm-state.h hypervisor/vm-private.h
 
@@ -35,7 +35,7 @@ libhypervisor_a_SOURCES += \
 	hypervisor/handlers-checkpoint.c \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
-	hypervisor/handlers-standalone.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
+	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c
 
@@ -83,7 +83,8 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-hypervisor-privileges.sh \
 	tests/integration/test-hypervisor-restart.sh \
 	tests/integration/test-hypervisor-save.sh \
-	tests/integration/test-hypervisor-wrong-input.sh
+	tests/integration/test-hypervisor-wrong-input.sh \
+	tests/integration/test-vm-refresh.sh tests/integration/test-vm-refresh-killed.sh
 
 FUZZ_TARGETS += tests/fuzz/fuzz-image-head
 tests_fuzz_fuzz_image_head_SOURCES = tests/fuzz/fuzz-image-head.c $(FUZZ_DRIVER)

@@ -477,6 +477,12 @@ struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, q
 	return qmp;
 }
 
+void qmp_set_arg(struct qmp *qmp, void *arg)
+{
+	if (qmp)
+		qmp->arg = arg;
+}
+
 void qmp_free(struct qmp *qmp)
 {
 	struct error why = ERROR_INIT;

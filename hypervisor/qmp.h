@@ -18,6 +18,7 @@ typedef void qmp_closed_cb(void *arg);
 struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, qmp_event_cb *event, qmp_closed_cb *closed, void *arg,
 	struct error *err) MUST_CHECK;	// waits
 void qmp_free(struct qmp *qmp);
+void qmp_set_arg(struct qmp *qmp, void *arg);	// of the callbacks, from now on
 
 // ARGUMENTS is stolen (may be NULL). *result (may be NULL) is the caller's to json_decref. QEMU's own error text is in err.
 int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigned timeout_ms, json_t **result,

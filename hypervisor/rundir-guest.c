@@ -4,8 +4,10 @@
 #include "hypervisor/rundir-private.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -62,8 +64,10 @@ int rundir_guest_get(const struct rundir *run, const char *vm, struct rundir_gue
 		return error_set(err, ERROR_FAILED, "%s is damaged: %s", path, why.text);
 	int result = guest_unpack(path, json, guest, err);
 	json_decref(json);
-	if (!result && strcmp(guest->vm, vm))
+	char base[64];
+	if (!result && strcmp(guest->vm, rundir_base(vm, base) ? base : vm))
 		return error_set(err, ERROR_FAILED, "%s is damaged: it names VM %s", path, guest->vm);
+	snprintf(guest->vm, sizeof(guest->vm), "%s", vm);
 	return result;
 }
 
@@ -74,10 +78,12 @@ int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest,
 		file_make_directory(path, 0700, err) ||
 		rundir_vm_path(run, guest->vm, "guest.json", path, sizeof(path), err))
 		return -1;
+	char base[64];
+	const char *name = rundir_base(guest->vm, base) ? base : guest->vm;
 	json_t *restarts = json_array();
 	for (unsigned i = 0; i < guest->restart_count && i < RUNDIR_RESTARTS; i++)
 		json_array_append_new(restarts, json_real(guest->restart_ms[i]));
-	json_t *json = json_pack("{s:s s:s s:I s:I s:I s:s s:f s:o}", "vm", guest->vm, "group", guest->group,
+	json_t *json = json_pack("{s:s s:s s:I s:I s:I s:s s:f s:o}", "vm", name, "group", guest->group,
 		"pid", (json_int_t)guest->pid, "start_time", (json_int_t)guest->start_time, "uid",
 		(json_int_t)guest->uid, "phase", guest->phase, "cold_boot_ms", guest->cold_boot_ms,
 		"restart_ms", restarts);
@@ -86,6 +92,17 @@ int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest,
 	if (!text)
 		return error_set(err, ERROR_FAILED, "no memory for the record of VM %s", guest->vm);
 	return file_write_atomic(path, text, strlen(text), 0600, err);
+}
+
+int rundir_guest_exchange(const struct rundir *run, const char *vm, struct error *err)
+{
+	char path[RUNDIR_PATH], next[RUNDIR_PATH + sizeof(RUNDIR_NEXT)];
+	if (rundir_vm_path(run, vm, NULL, path, sizeof(path), err))
+		return -1;
+	snprintf(next, sizeof(next), "%s" RUNDIR_NEXT, path);
+	if (renameat2(AT_FDCWD, path, AT_FDCWD, next, RENAME_EXCHANGE))
+		return error_set_errno(err, errno, "cannot exchange %s and %s", path, next);
+	return 0;
 }
 
 int rundir_remove_directory(const char *path, struct error *err)
@@ -129,7 +146,7 @@ int rundir_guest_list(
 	if (!directory)
 		return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot open %s", path);
 	for (struct dirent *found; (found = readdir(directory));) {
-		if (!name_valid(found->d_name))
+		if (!name_valid(found->d_name) && !rundir_is_next(found->d_name))
 			continue;
 		struct rundir_guest guest;
 		struct error local = ERROR_INIT;

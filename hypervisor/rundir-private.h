@@ -12,5 +12,7 @@ int rundir_path(const struct rundir *run, const char *kind, const char *name, co
 		struct error *err) MUST_CHECK;
 // A directory of files, whatever they are: those that a killed writer left too. Missing is fine.
 int rundir_remove_directory(const char *path, struct error *err) MUST_CHECK;
+// Whether VM is the name of a second record; then BASE is the VM's own.
+bool rundir_base(const char *vm, char base[64]);
 
 #endif

@@ -18,10 +18,28 @@
 
 #define SPEC_LIMIT (1u << 20)
 
+bool rundir_base(const char *vm, char base[64])
+{
+	size_t length = strlen(vm), suffix = strlen(RUNDIR_NEXT);
+	if (length <= suffix || length - suffix >= 64 || strcmp(vm + length - suffix, RUNDIR_NEXT))
+		return false;
+	memcpy(base, vm, length - suffix);
+	base[length - suffix] = '\0';
+	return true;
+}
+
+bool rundir_is_next(const char *vm)
+{
+	char base[64];
+	return rundir_base(vm, base);
+}
+
 int rundir_path(const struct rundir *run, const char *kind, const char *name, const char *file, char *path,
 	size_t size, struct error *err)
 {
-	if (name_check(kind[0] == 'g' ? "group" : "VM", name, err))
+	char base[64];
+	if (kind[0] == 'g' ? name_check("group", name, err)
+			   : name_check("VM", rundir_base(name, base) ? base : name, err))
 		return -1;
 	const char *root = run->root ? run->root : CONFIG_RUN_DIRECTORY;
 	int length =

@@ -20,10 +20,13 @@
 
 enum wanted { WANTED_UNKNOWN, WANTED_STOPPED, WANTED_STARTED };
 
+// While a guest gets a new QEMU (vm-refresh.c) there are two records: VM is of the one that has the guest, VM.next of one that must not run it.
+#define RUNDIR_NEXT ".next"
+
 #define RUNDIR_RESTARTS 16	// the largest restart limit
 
 struct rundir_guest {
-	char vm[64], group[64];
+	char vm[72], group[64];		// vm: a VM's name, with RUNDIR_NEXT behind it for the second QEMU of a refresh
 	pid_t pid;
 	uint64_t start_time;		// field 22 of /proc/PID/stat: pid + start time name a process for ever
 	uid_t uid;
@@ -61,6 +64,9 @@ int rundir_group_remove(const struct rundir *run, const char *group, struct erro
 int rundir_guest_get(const struct rundir *run, const char *vm, struct rundir_guest *guest, struct error *err) MUST_CHECK;
 int rundir_guest_set(const struct rundir *run, const struct rundir_guest *guest, struct error *err) MUST_CHECK;
 int rundir_guest_remove(const struct rundir *run, const char *vm, struct error *err) MUST_CHECK;	// the directory with its sockets
+// The records of VM and VM.next change places, at once.
+int rundir_guest_exchange(const struct rundir *run, const char *vm, struct error *err) MUST_CHECK;
+bool rundir_is_next(const char *vm);	// whether it is the name of such a second record
 // All guests with a record. *guests is one allocation.
 int rundir_guest_list(const struct rundir *run, struct rundir_guest **guests, size_t *count, struct error *err) MUST_CHECK;
 // Whether that very process still lives; *pidfd (may be NULL) is opened if so.

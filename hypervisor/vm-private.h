@@ -19,6 +19,7 @@ struct vm {
 	const Holdfast__Vm *wanted;	// in the group's definition
 	Holdfast__Vm *running;		// what its QEMU has (running.c); NULL without one
 	char name[64];
+	char record[72];		// in the run directory: the name, or that of the second QEMU of a refresh
 	Holdfast__VmState state;
 	char reason[256];		// why it failed or stands still; "": nothing to say
 	struct rundir_guest guest;	// as in the run directory
@@ -30,6 +31,7 @@ struct vm {
 	struct task_wait gone;		// woken when the process has ended
 	struct task_wait powered_off;	// woken when the guest has powered itself off
 	bool guest_powered_off;
+	pid_t memory_of;		// whose memory its next QEMU gets; 0: memory of its own
 	bool kvm;
 	enum vm_disks disks;
 	size_t disk_count;		// that it was spawned with
@@ -67,6 +69,8 @@ int vm_query_status(struct vm *vm, char status[32], struct error *err) MUST_CHEC
 int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: SIGKILL, until it is gone
 // The last line that its QEMU left on stderr; "" if there is none.
 void vm_last_words(const struct vm *vm, char *words, size_t size);
+// The QEMUs of two VMs change places, with the watch on them and what the guest is made of; neither may be waited for.
+void vm_exchange_process(struct vm *a, struct vm *b);
 void vm_forget_process(struct vm *vm);	// after its end: no record, no sockets
 
 // vm-keeper.c

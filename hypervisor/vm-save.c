@@ -123,6 +123,8 @@ static int go_on(struct vm *vm, const char *directory, Holdfast__VmState before,
 		log_warning("vm=%s after a save that failed: %s", vm->name, ignored.message);
 	if (before == HOLDFAST__VM_STATE__VM_RUNNING)
 		return vm_continue(vm, err);
+	if (vm_stream_rest(vm, &ignored))
+		log_warning("vm=%s after a save that failed: %s", vm->name, ignored.message);
 	vm_event_now(vm, VM_EVENT_PAUSED);
 	return vm_phase(vm, RUNDIR_PHASE_RUNNING, err);
 }

@@ -94,9 +94,17 @@ static int open_serial(const struct vm *vm, const char *path, int *fd, struct er
 	return fcntl(*fd, F_SETFL, O_APPEND) ? error_set_errno(err, errno, "%s", path) : 0;
 }
 
+static int open_memory(const struct vm *vm, int *fd, struct error *err)
+{
+	uint64_t bytes = qemu_ram_kib(vm->definition, vm->kvm) * 1024;
+	return vm->memory_of ? guest_ram_open(vm->memory_of, GUEST_RAM_MAIN, bytes, fd, err)
+			     : guest_ram_create(GUEST_RAM_MAIN, bytes, fd, err);
+}
+
 static int prepare(const struct vm *vm, enum vm_spawn kind, struct prepared *prepared, struct error *err)
 {
-	static const char *const files[SOCKETS] = { "qmp.sock", "agent.sock", "console.sock", "guest-agent.sock" };
+	static const char *const files[SOCKETS] = { "qmp.sock", "agent.sock", "console.sock",
+		"guest-agent.sock" };
 	*prepared = (struct prepared){
 		.sockets = { -1, -1, -1, -1 }, .log = -1, .errors = -1, .ram = -1, .serials = { -1, -1, -1 }
 	};
@@ -107,8 +115,7 @@ static int prepare(const struct vm *vm, enum vm_spawn kind, struct prepared *pre
 			return -1;
 	if (open_log(vm, "console.log", 0, &prepared->log, err) ||
 		open_log(vm, "qemu.log", O_TRUNC, &prepared->errors, err) ||
-		guest_ram_create(
-			GUEST_RAM_MAIN, qemu_ram_kib(vm->definition, vm->kvm) * 1024, &prepared->ram, err))
+		open_memory(vm, &prepared->ram, err))
 		return -1;
 	for (size_t i = 0; i < vm->definition->n_serials; i++)
 		if (open_serial(vm, vm->definition->serials[i]->path, &prepared->serials[i], err))

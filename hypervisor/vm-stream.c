@@ -64,10 +64,29 @@ int vm_stream_await(struct vm *vm, int64_t deadline_us, struct error *err)
 int vm_stream_cancel(struct vm *vm, struct error *err)
 {
 	struct error ignored = ERROR_INIT;
-	if (!qmp_command(vm->qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, &ignored) &&
-		vm_stream_await(vm, loop_now_us() + UNDO_MS * 1000LL, &ignored))
-		log_debug("vm=%s a stream was cancelled: %s", vm->name, ignored.message);
+	int64_t deadline_us = loop_now_us() + UNDO_MS * 1000LL;
+	bool over = qmp_command(vm->qmp, "migrate_cancel", NULL, QMP_TIMEOUT_MS, NULL, &ignored) != 0;
+	while (!over && loop_now_us() < deadline_us) {
+		json_t *result = NULL;
+		if (qmp_command(vm->qmp, "query-migrate", NULL, QMP_TIMEOUT_MS, &result, err))
+			return -1;
+		const char *status = json_string_value(json_object_get(result, "status"));
+		over = !status || !strcmp(status, "none") || !strcmp(status, "completed") ||
+			!strcmp(status, "failed") || !strcmp(status, "cancelled");
+		json_decref(result);
+		if (!over && task_pause(POLL_MS, err))
+			return -1;
+	}
 	return vm_stream_set(vm, VM_STREAM_ALL, err);
+}
+
+int vm_stream_rest(struct vm *vm, struct error *err)
+{
+	struct qmp_step steps[] = { { "cont", NULL }, { "stop", NULL } };
+	char status[32];
+	if (vm_query_status(vm, status, err))
+		return -1;
+	return strcmp(status, "postmigrate") ? 0 : qmp_batch(vm->qmp, steps, 2, QMP_TIMEOUT_MS, err);
 }
 
 // 1: taken, or not shared and so none of ours; 0: shared, and cannot be opened.

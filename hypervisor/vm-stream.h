@@ -15,6 +15,8 @@ int vm_stream_pipe(struct vm *vm, int ours, int *fd, struct error *err) MUST_CHE
 int vm_stream_await(struct vm *vm, int64_t deadline_us, struct error *err) MUST_CHECK;	// until QEMU says: completed
 // Whatever went on is over, and QEMU is as for a move.
 int vm_stream_cancel(struct vm *vm, struct error *err) MUST_CHECK;
+// A guest that stays paused after its stream was complete: QEMU would send no further one, so it runs for an instant, on its own disks here.
+int vm_stream_rest(struct vm *vm, struct error *err) MUST_CHECK;
 
 // The memory backends of VM's QEMU into the head and their memory into MEMORY (save_memory_init was called). If any shared one cannot be opened,
 // ram_count is 0: all of it has to travel in the stream.

@@ -80,6 +80,7 @@ struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct er
 	vm->group = group;
 	vm->definition = vm->wanted = definition;
 	snprintf(vm->name, sizeof(vm->name), "%s", definition->name);
+	snprintf(vm->record, sizeof(vm->record), "%s", vm->name);
 	snprintf(vm->guest.vm, sizeof(vm->guest.vm), "%s", definition->name);
 	snprintf(vm->guest.group, sizeof(vm->guest.group), "%s", group_name(group));
 	vm->pidfd = -1;
@@ -145,7 +146,7 @@ void vm_reason(struct vm *vm, const char *format, ...)
 
 int vm_path(const struct vm *vm, const char *file, char *path, size_t size, struct error *err)
 {
-	return rundir_vm_path(&group_hypervisor(vm->group)->run, vm->name, file, path, size, err);
+	return rundir_vm_path(&group_hypervisor(vm->group)->run, vm->record, file, path, size, err);
 }
 
 int vm_phase(struct vm *vm, const char *phase, struct error *err)
@@ -332,6 +333,49 @@ int vm_kill(struct vm *vm, unsigned timeout_ms, struct error *err)
 	return 0;
 }
 
+#define EXCHANGE(field)                                         \
+	do {                                                    \
+		char kept[sizeof(a->field)];                    \
+		memcpy(kept, &a->field, sizeof(a->field));      \
+		memcpy(&a->field, &b->field, sizeof(a->field)); \
+		memcpy(&b->field, kept, sizeof(a->field));      \
+	} while (0)
+
+static void own_process(struct vm *vm, const struct vm *before)
+{
+	// Whoever looks at its console has to be joined with the new one.
+	if (vm->console_pid && vm->console_pid == before->guest.pid)
+		vm->console_pid = vm->guest.pid;
+	qmp_set_arg(vm->qmp, vm);
+	loop_source_remove(vm->exit_source);
+	vm->exit_source = vm->pidfd < 0 ? NULL
+					: loop_add_pidfd(group_hypervisor(vm->group)->loop, vm->pidfd,
+						  vm->guest.pid, on_exit_seen, vm);
+	vm->gone = (struct task_wait){ 0 };
+	vm->powered_off = (struct task_wait){ 0 };
+}
+
+void vm_exchange_process(struct vm *a, struct vm *b)
+{
+	EXCHANGE(pidfd);
+	EXCHANGE(exit_source);
+	EXCHANGE(qmp);
+	EXCHANGE(kvm);
+	EXCHANGE(disks);
+	EXCHANGE(disk_count);
+	EXCHANGE(fds_linger);
+	EXCHANGE(guest.pid);
+	EXCHANGE(guest.start_time);
+	EXCHANGE(guest.uid);
+	EXCHANGE(guest.phase);
+	EXCHANGE(running);
+	a->definition = a->running ? a->running : a->wanted;
+	b->definition = b->running ? b->running : b->wanted;
+	a->guest_powered_off = b->guest_powered_off = false;
+	own_process(a, b);
+	own_process(b, a);
+}
+
 void vm_forget_process(struct vm *vm)
 {
 	struct error err = ERROR_INIT;
@@ -340,6 +384,6 @@ void vm_forget_process(struct vm *vm)
 	vm->fds_linger = false;
 	running_drop(vm);
 	control_gone(vm);
-	if (rundir_guest_remove(&group_hypervisor(vm->group)->run, vm->name, &err))
+	if (rundir_guest_remove(&group_hypervisor(vm->group)->run, vm->record, &err))
 		log_error("vm=%s %s", vm->name, err.message);
 }

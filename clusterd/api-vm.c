@@ -96,6 +96,8 @@ static const char *name_of(const Holdfast__Request *request)
 		return request->vm_screenshot->name;
 	case HOLDFAST__REQUEST__BODY_CONSOLE_TAIL:
 		return request->console_tail->name;
+	case HOLDFAST__REQUEST__BODY_VM_EVIDENCE:
+		return request->vm_evidence->name;
 	default:
 		return "";
 	}
@@ -226,5 +228,6 @@ const struct api_verb api_vm_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_CONSOLE, CALLER_ADMIN, 0, serve_act },
 	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, CALLER_ADMIN, 0, serve_act },
 	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, CALLER_ADMIN, 0, serve_act },
+	{ HOLDFAST__REQUEST__BODY_VM_EVIDENCE, CALLER_ADMIN, 0, serve_act },
 	{ 0 },
 };

@@ -15,6 +15,7 @@
 #include "common/name.h"
 #include "proto/control.h"
 #include "proto/disk.h"
+#include "proto/health.h"
 #include "proto/json.h"
 #include "proto/shape.h"
 
@@ -77,7 +78,7 @@ static int check_vm(const Holdfast__Vm *vm, struct error *err)
 		if (vm->serials[i]->path[0] != '/')
 			return error_set(
 				err, ERROR_USAGE, "serial port %s is no absolute path", vm->serials[i]->path);
-	if (control_check(vm, err) < 0)
+	if (control_check(vm, err) < 0 || health_check(vm, err) < 0)
 		return -1;
 	return check_disks(vm, err);
 }

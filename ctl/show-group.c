@@ -232,6 +232,8 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 		print_field(printer, "QEMU", "process %u, %s", vm->pid, vm->accel);
 	}
 	print_field(printer, "restarts", "%u", vm->restarts);
+	for (size_t i = 0; i < vm->n_evidence; i++)
+		print_field(printer, "evidence", "%s", vm->evidence[i]);
 	for (size_t i = 0; i < vm->n_nics; i++)
 		print_field(printer, "NIC", "%s %s", vm->nics[i]->network, vm->nics[i]->mac);
 	show_control(printer, vm);

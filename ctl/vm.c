@@ -12,6 +12,7 @@
 #include "ctl/nic-option.h"
 #include "ctl/vm-control.h"
 #include "ctl/vm-devices.h"
+#include "ctl/vm-health.h"
 
 #define DISK_NAME_BYTES 32
 
@@ -123,9 +124,11 @@ static int vm_create(struct session *session, const struct args *args, struct er
 	struct vm_parts parts = { NULL };
 	struct vm_control control;
 	struct vm_devices_parts devices;
+	Holdfast__Health health;
 	int result = -1;
 
 	fill_vm(args, &vm);
+	vm_health_fill(args, &health, &vm);
 	if (!vm.kernel[0] && (vm.initrd[0] || vm.append[0]))
 		return error_set(
 			err, ERROR_USAGE, "--initrd and --append belong to a kernel: give --kernel too");
@@ -300,6 +303,7 @@ static const struct arg create_options[] = {
 		.help = "within this time [15m]" },
 	VM_DEVICES_OPTIONS,
 	VM_CONTROL_OPTIONS,
+	VM_HEALTH_OPTIONS,
 	ARGS_END,
 };
 static const struct arg stop_options[] = {
@@ -406,6 +410,15 @@ const struct verb vm_verbs[] = {
 		.example = "holdfast vm screenshot db screen.png",
 		.operands = vm_and_file,
 		.run = vm_screenshot,
+	},
+	{
+		.name = "evidence",
+		.summary = "what was kept of a VM's panics and hangs",
+		.text = "Its screen, the last of its console, its registers, and why; the last five times. With a "
+			"directory they are written below it. They are on the node that had the VM then.",
+		.example = "holdfast vm evidence db\nholdfast vm evidence db /tmp",
+		.operands = vm_evidence_operands,
+		.run = vm_evidence,
 	},
 	{
 		.name = "delete",

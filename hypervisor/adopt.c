@@ -77,7 +77,8 @@ struct adoption { // of all guests at once: one that does not answer must not ho
 // The state by the phase, once the process is known to live.
 static void set_state(struct vm *vm, const char *status)
 {
-	bool running = !strcmp(status, "running");
+	// A guest in trouble was running until QEMU stopped it: whoever looks after guests' health handles it.
+	bool running = !strcmp(status, "running") || !strcmp(status, "guest-panicked") || !strcmp(status, "watchdog");
 	bool powered_off = !strcmp(status, "shutdown");
 	if (in_phase(vm, RUNDIR_PHASE_LEAVING)) {
 		vm->state = HOLDFAST__VM_STATE__VM_MOVING_OUT;
@@ -130,6 +131,7 @@ static void adopt_task(void *data)
 		log_error("vm=%s %s", vm->name, vm->reason);
 	} else {
 		set_state(vm, status);
+		health_on_status(vm, status);
 		log_info("vm=%s group=%s taken up again: process %d, %s, phase %s", vm->name, vm->group->name,
 			(int)vm->guest.pid, status, vm->guest.phase);
 		control_adopted(vm);

@@ -8,6 +8,7 @@
 #include "common/name.h"
 #include "hypervisor/rundir.h"
 #include "proto/control.h"
+#include "proto/health.h"
 
 #define CPUS_MAX 64
 #define MEMORY_MIN_MIB 8
@@ -93,7 +94,7 @@ int qemu_definition_check(const Holdfast__Vm *vm, struct error *err)
 		return error_set(err, ERROR_USAGE, "VM %s: memory must be %d to %u MiB, not %" PRIu64,
 			vm->name, MEMORY_MIN_MIB, MEMORY_MAX_MIB, vm->memory_mib);
 	if (check_boot(vm, err) || check_disks(vm, err) || check_nics(vm, err) || shape_check(vm, err) ||
-		control_check(vm, err))
+		control_check(vm, err) || health_check(vm, err))
 		return -1;
 	if (vm->n_serials > QEMU_SERIALS_MAX)
 		return error_set(err, ERROR_USAGE, "VM %s has %zu further serial ports; %d are possible",

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "hypervisor/clock.h"
 #include "hypervisor/control.h"
+#include "hypervisor/evidence.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/vm-private.h"
@@ -201,6 +202,7 @@ Holdfast__VmStatus *vm_status(const struct vm *vm)
 	status->restarts = restart_limit_count(&history, vm->definition, clock_boot_ms());
 	add_disks(vm, status);
 	add_nics(vm, status);
+	status->evidence = evidence_names(vm->group->hv, vm->name, &status->n_evidence);
 	status->reason = copy(vm->reason);
 	status->pid = (uint32_t)vm_pid(vm);
 	status->qemu = copy(vm->qmp ? qmp_version(vm->qmp) : "");

@@ -35,6 +35,7 @@ struct hypervisor {		// what all of hypervisord's rooms share
 	struct groups *groups;	// hypervisor/group.c
 	struct move_hooks move_hooks;
 	struct host_events *events;	// hypervisor/host-events.c
+	void *health;		// hypervisor/health.c
 	struct cage *cage;	// what QEMUs are put in
 	bool standalone;
 	bool kvm;		// what guests run with; false: TCG
@@ -78,5 +79,9 @@ void group_set_offline(struct group *group, uint64_t generation);	// left to the
 // An event of this node, for the log and for clusterd (host_events subscribers; kept until one has read it).
 void host_event(struct hypervisor *hv, const char *kind, const char *group, const char *vm, double duration_ms, double pause_ms,
 	const Holdfast__Step *const *steps, size_t step_count, const char *format, ...) __attribute__((format(printf, 9, 10)));
+
+// Of a guest in trouble: with the name of what was kept of it.
+void host_event_evidence(struct hypervisor *hv, const char *kind, const char *group, const char *vm, const char *evidence,
+	const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 #endif

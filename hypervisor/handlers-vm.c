@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/checkpoint.h"
+#include "hypervisor/evidence.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-screen.h"
@@ -215,6 +216,21 @@ HANDLER(serve_show)
 	return 0;
 }
 
+HANDLER(serve_evidence)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__EvidenceFetch *fetch = request->vm_evidence;
+	if (!groups_vm_find(hv, fetch->name))
+		return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s on node %s", fetch->name,
+			hv->config.node);
+	reply->evidence = malloc(sizeof(*reply->evidence));
+	if (!reply->evidence)
+		return error_set(err, ERROR_FAILED, "no memory for a reply");
+	holdfast__evidence_list__init(reply->evidence);
+	reply->body_case = HOLDFAST__REPLY__BODY_EVIDENCE;
+	return evidence_list(hv, fetch->name, fetch->entry, reply->evidence, err);
+}
+
 HANDLER(serve_list)
 {
 	struct hypervisor *hv = data;
@@ -283,5 +299,6 @@ const struct rpc_handler vm_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_SCREENSHOT, LOCAL, serve_screenshot },
 	{ HOLDFAST__REQUEST__BODY_CONSOLE_TAIL, LOCAL, serve_console_tail },
 	{ HOLDFAST__REQUEST__BODY_VM_REFRESH, LOCAL, serve_refresh },
+	{ HOLDFAST__REQUEST__BODY_VM_EVIDENCE, LOCAL, serve_evidence },
 	{ 0 },
 };

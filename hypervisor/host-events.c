@@ -160,6 +160,23 @@ void host_event(struct hypervisor *hv, const char *kind, const char *group, cons
 	append(hv->events, event);
 }
 
+void host_event_evidence(struct hypervisor *hv, const char *kind, const char *group, const char *vm,
+	const char *evidence, const char *format, ...)
+{
+	va_list list;
+	char text[700];
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	log_info("event=%s group=%s vm=%s %s", kind, group, vm, text);
+	Holdfast__Event *event = hv->events ? make(hv->events, kind, group, vm, text) : NULL;
+	if (!event)
+		return;
+	event->evidence = strdup(evidence);
+	write_line(hv->events, event);
+	append(hv->events, event);
+}
+
 // ---- to those who listen
 
 static void wake_follower(void *data)

@@ -37,7 +37,8 @@ libhypervisor_a_SOURCES += \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
 	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
-	hypervisor/vm-keeper.c
+	hypervisor/vm-keeper.c hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
+	hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h
 
 sbin_PROGRAMS += hypervisord
 hypervisord_SOURCES = hypervisor/main.c
@@ -46,9 +47,13 @@ hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS)
 UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
 	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state \
 	tests/unit/test-checkpoint-tree
+	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
+UNIT_TESTS += tests/unit/test-agent-line tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
+	tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
+tests_unit_test_agent_line_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_save_file_LDADD = $(HYPERVISOR_TEST_LIBS)
@@ -78,6 +83,7 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-guest-firmware.sh \
 	tests/integration/test-guest-networks.sh \
 	tests/integration/test-guest-systems.sh \
+	tests/guest/sick.S tests/integration/test-guest-health.sh tests/integration/test-guest-heartbeat.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \
 	tests/integration/test-hypervisor-privileges.sh \

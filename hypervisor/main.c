@@ -21,6 +21,7 @@
 #include "hypervisor/control.h"
 #include "hypervisor/console-log.h"
 #include "hypervisor/handlers.h"
+#include "hypervisor/health.h"
 #include "hypervisor/host-events.h"
 #include "migrate/migrate.h"
 
@@ -308,6 +309,7 @@ static int start(struct daemon *daemon, struct error *err)
 		return -1;
 	adopt_finish(hv);
 	console_log_keep_small(hv);
+	health_begin(hv);
 	if (hv->standalone && standalone_load(hv, err))
 		return -1;
 	log_info("hypervisord %s is up: node %s, %s, guests run with %s", PACKAGE_VERSION, hv->config.node,
@@ -380,6 +382,7 @@ static void close_rooms(struct daemon *daemon)
 	host_events_close(hv->events);
 	tls_context_free(daemon->tls);
 	free(daemon->local);
+	free(hv->health);
 	cage_free(hv->cage);
 	config_done(&hv->config);
 	loop_free(hv->loop);

@@ -289,7 +289,8 @@ static void add_machine(struct args *args, const struct qemu_params *params)
 	add(args, "-boot", "strict=on");
 	add_clock(args, params);
 	// A guest that powers off leaves its QEMU there, stopped, so that whoever looks can tell it from one that crashed.
-	add(args, "-action", "shutdown=pause");
+	// The same of one that panics or hangs: what it was doing is still there to be seen.
+	add(args, "-action", "shutdown=pause,panic=pause,watchdog=pause");
 	if (params->incoming)
 		add(args, "-incoming", "defer");
 	if (vm->kernel[0])

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "hypervisor/qemu-args.h"
 #include "proto/shape.h"
+#include "proto/health.h"
 
 enum { FDSET_CDROM = 32 };
 enum { PORTS_PER_SLOT = 8, PORT_SLOT = 0x10, DISK_PORTS = 10 };
@@ -229,6 +230,18 @@ static bool has_scsi(const Holdfast__Vm *vm)
 	return false;
 }
 
+// What tells of a guest in trouble. A panic notifier costs nothing; without it a panic looks like an idle guest.
+static void add_health(const Holdfast__Vm *vm, json_t *list)
+{
+	if (health_on_panic(vm) != HOLDFAST__HEALTH_ACTION__HEALTH_IGNORE)
+		json_array_append_new(list, json_pack("{s:s s:s}", "driver", "pvpanic", "id", "pvpanic0"));
+	if (!health_watchdog(vm))
+		return;
+	json_t *device = json_pack("{s:s s:s}", "driver", "i6300esb", "id", "watchdog0");
+	put_fixed(vm, device, 0x1c, 0xb);
+	json_array_append_new(list, device);
+}
+
 json_t *qemu_fixed_devices(const Holdfast__Vm *vm)
 {
 	json_t *list = json_array(), *device;
@@ -257,5 +270,6 @@ json_t *qemu_fixed_devices(const Holdfast__Vm *vm)
 		put_fixed(vm, device, 0x8, 0x4);
 		json_array_append_new(list, device);
 	}
+	add_health(vm, list);
 	return list;
 }

@@ -8,7 +8,7 @@
 //   1c balloon                                        0b balloon
 //   10.0-11.7  root ports "port0" to "port15": virtio disks 0 to 9, then virtio and e1000e NICs 0 to 5; what they do not use is for hot-plug
 //   0c-0f, 1a-1b  virtio disks 10 to 15               0c-17  virtio disks 0 to 11
-//   12-19  all other NICs, by number                  18-1f  NICs, by number
+//   12-19  all other NICs, by number; 1c watchdog     18-1f  NICs, by number; 0b watchdog
 //   SATA ports 0 to 3 disks, 5 and 4 CD-ROMs          IDE units from 0 on disks, from 3 down CD-ROMs
 #ifndef HYPERVISOR_QEMU_DEVICES_H
 #define HYPERVISOR_QEMU_DEVICES_H

@@ -38,7 +38,7 @@ static void give_up(struct group *group, struct vm *vm, const char *why)
 {
 	struct error err = ERROR_INIT;
 	vm_event_now(vm, VM_EVENT_GIVE_UP);
-	vm_reason(vm, "it was restarted %u times and died again: %.180s", vm->guest.restart_count, why);
+	vm_reason(vm, "it was restarted %u times and did not stay up: %.180s", vm->guest.restart_count, why);
 	vm->guest.pid = 0;
 	if (vm_phase(vm, RUNDIR_PHASE_FAILED, &err))
 		log_error("vm=%s %s", vm->name, err.message);
@@ -55,18 +55,22 @@ static int boot(struct group *group, struct vm *vm, struct error *err)
 	return ran ? group_boot_vm(group, vm, NULL, &steps, err) : group_boot_one(group, vm, err);
 }
 
-static void restart(struct group *group, struct vm *vm, double died_ms)
+// WHY: what was wrong with a guest that was ended for it; NULL: it died.
+static void restart(struct group *group, struct vm *vm, double died_ms, const char *why)
 {
 	struct error err = ERROR_INIT;
 	char last[160] = "";
-	vm_last_words(vm, last, sizeof(last));
+	if (why)
+		snprintf(last, sizeof(last), "the guest %s", why);
+	else
+		vm_last_words(vm, last, sizeof(last));
 	if (!restart_limit_take(&vm->guest, vm->definition, clock_boot_ms())) {
 		give_up(group, vm, last[0] ? last : vm->reason[0] ? vm->reason : "QEMU ended without a word");
 		return;
 	}
 	if (!boot(group, vm, &err)) {
 		host_event(group->hv, "vm-restarted", group->name, vm->name, loop_now_ms() - died_ms, 0, NULL,
-			0, "VM %s had died and was started again on node %s (restart %u)%s%s", vm->name,
+			0, "VM %s %s and was started again on node %s (restart %u)%s%s", vm->name, why ? "was ended" : "had died",
 			group->hv->config.node, vm->guest.restart_count, last[0] ? ": " : "", last);
 		return;
 	}
@@ -106,7 +110,7 @@ static void keep(void *data)
 		if (vm && keeping->powered_off)
 			after_power_off(group, vm);
 		else if (vm && may_start(group, vm))
-			restart(group, vm, keeping->died_ms);
+			restart(group, vm, keeping->died_ms, NULL);
 		task_unlock(&group->mutex);
 	}
 	free(keeping);
@@ -127,6 +131,23 @@ static void start_task(struct vm *vm, bool powered_off)
 		free(keeping);
 	}
 	log_error("vm=%s nobody looks after it now: %s", vm->name, err.message);
+}
+
+void keeper_replace(struct group *group, struct vm *vm, const char *why)
+{
+	struct error err = ERROR_INIT;
+	struct rundir_guest history = vm->guest;
+	double begin_ms = loop_now_ms();
+	if (vm_end(vm, END_MS, &err)) {
+		log_error("vm=%s %s", vm->name, err.message);
+		vm_reason(vm, "it %s and cannot be ended: %.150s", why, err.message);
+		return;
+	}
+	// A guest that was ended on purpose has no history; this one was not.
+	vm->guest.restart_count = history.restart_count;
+	memcpy(vm->guest.restart_ms, history.restart_ms, sizeof(history.restart_ms));
+	if (may_start(group, vm))
+		restart(group, vm, begin_ms, why);
 }
 
 void keeper_on_death(struct vm *vm)

@@ -5,6 +5,7 @@
 #define HYPERVISOR_VM_PRIVATE_H
 
 #include "hypervisor/group.h"
+#include "hypervisor/health.h"
 #include "hypervisor/qemu-args.h"
 #include "hypervisor/running.h"
 #include "hypervisor/rundir.h"
@@ -37,6 +38,8 @@ struct vm {
 	size_t disk_count;		// that it was spawned with
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
 	double stopped_ms, resumed_ms;	// of the last STOP and RESUME
+	bool io_stopped;		// an I/O error is about to stop it
+	struct vm_health health;
 	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
 	// What it is held to now: control.c.
 	uint32_t cpu_weight;		// of its scope; 0: not set yet
@@ -76,6 +79,8 @@ void vm_forget_process(struct vm *vm);	// after its end: no record, no sockets
 // vm-keeper.c
 void keeper_on_death(struct vm *vm);		// from the loop: the process ended, and nobody had asked for it
 void keeper_on_power_off(struct vm *vm);	// from the loop: the guest powered itself off
+// The group's mutex is held: ends a guest in trouble and starts it again, which counts as a restart; WHY as in "it ...".
+void keeper_replace(struct group *group, struct vm *vm, const char *why);	// waits
 void keeper_schedule(struct vm *vm);		// start it if it should run and does not
 
 #define BALLOON_ALL 0

@@ -91,6 +91,7 @@ struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct er
 
 static void drop_process(struct vm *vm)
 {
+	health_forget(vm);
 	struct qmp *qmp = steal_ptr(vm->qmp);
 	qmp_free(qmp);
 	loop_source_remove(vm->exit_source);
@@ -194,6 +195,7 @@ static void on_io_error(struct vm *vm, const json_t *data)
 	const char *action = json_string_value(json_object_get(data, "action"));
 	if (!action || strcmp(action, "stop"))
 		return;
+	vm->io_stopped = true;
 	bool no_space = json_is_true(json_object_get(data, "nospace"));
 	if (no_space) {
 		vm_reason(vm,
@@ -239,7 +241,8 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 		control_on_balloon(vm, (uint64_t)json_integer_value(json_object_get(data, "actual")));
 	} else if (!strcmp(event, "BLOCK_IO_ERROR")) {
 		on_io_error(vm, data);
-	} else if (!strcmp(event, "STOP") && vm->state == HOLDFAST__VM_STATE__VM_RUNNING && vm->reason[0]) {
+	} else if (!strcmp(event, "STOP") && vm->state == HOLDFAST__VM_STATE__VM_RUNNING && vm->io_stopped) {
+		vm->io_stopped = false;
 		vm_event_now(vm, VM_EVENT_PAUSED);
 		host_event(group_hypervisor(vm->group), "vm-io-error", group_name(vm->group), vm->name, 0, 0,
 			NULL, 0, "%s", vm->reason);
@@ -248,6 +251,8 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 		task_wake(&vm->powered_off);
 		if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING || vm->state == HOLDFAST__VM_STATE__VM_PAUSED)
 			keeper_on_power_off(vm);
+	} else {
+		health_on_event(vm, event);
 	}
 }
 

@@ -18,6 +18,7 @@ void evidence_keep(struct vm *vm, const char *reason, char name[EVIDENCE_NAME_BY
 // Names of what there is of VM, the oldest first. The caller frees it and its strings.
 char **evidence_names(const struct hypervisor *hv, const char *vm, size_t *count);
 // ENTRY "": all of VM, without content. Else that one, with it.
-int evidence_list(const struct hypervisor *hv, const char *vm, const char *entry, Holdfast__EvidenceList *list, struct error *err) MUST_CHECK;
+int evidence_list(const struct hypervisor *hv, const char *vm, const char *entry, Holdfast__EvidenceList *list,
+	struct error *err) MUST_CHECK;
 
 #endif

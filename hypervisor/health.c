@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Finds guests in trouble and handles them, one task each: it locks the group, looks again whether the trouble is still there and still ours to handle,
-// keeps evidence, and then does what the definition says. QEMU has stopped a guest that panicked or whose watchdog ran out; a silent one runs.
+// Finds guests in trouble and handles them, one task each: it locks the group, looks again whether the trouble is still there and still ours to
+// handle, keeps evidence, and then does what the definition says. QEMU has stopped a guest that panicked or whose watchdog ran out; a silent
+// one runs.
 #include "hypervisor/health.h"
 #include <stdlib.h>
 #include <string.h>

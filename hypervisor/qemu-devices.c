@@ -238,7 +238,7 @@ static void add_health(const Holdfast__Vm *vm, json_t *list)
 	if (!health_watchdog(vm))
 		return;
 	json_t *device = json_pack("{s:s s:s}", "driver", "i6300esb", "id", "watchdog0");
-	put_fixed(vm, device, 0x1c, 0xb);
+	put_fixed(vm, device, 0x1d, 0xa);
 	json_array_append_new(list, device);
 }
 

@@ -3,12 +3,12 @@
 // and what is plugged in while it runs gets the place that it has after the next start. Pure.
 //
 // q35, bus pcie.0                                   i440fx, bus pci.0
-//   01-07  left to QEMU                               02-03, 08-0a  left to QEMU
+//   01-07  left to QEMU                               02-03, 08-09  left to QEMU
 //   08 VGA, 09 rng, 0a virtio-serial, 0b virtio-scsi  04 VGA, 05 rng, 06 virtio-serial, 07 virtio-scsi
-//   1c balloon                                        0b balloon
+//   1c balloon, 1d watchdog                           0b balloon, 0a watchdog
 //   10.0-11.7  root ports "port0" to "port15": virtio disks 0 to 9, then virtio and e1000e NICs 0 to 5; what they do not use is for hot-plug
 //   0c-0f, 1a-1b  virtio disks 10 to 15               0c-17  virtio disks 0 to 11
-//   12-19  all other NICs, by number; 1c watchdog     18-1f  NICs, by number; 0b watchdog
+//   12-19  all other NICs, by number                  18-1f  NICs, by number
 //   SATA ports 0 to 3 disks, 5 and 4 CD-ROMs          IDE units from 0 on disks, from 3 down CD-ROMs
 #ifndef HYPERVISOR_QEMU_DEVICES_H
 #define HYPERVISOR_QEMU_DEVICES_H
@@ -37,7 +37,8 @@ json_t *qemu_cdrom_device(const Holdfast__Vm *vm, size_t i, bool medium);
 json_t *qemu_cdrom_node(size_t i);
 int qemu_cdrom_fdset(size_t i);
 
-// What every VM has, in the order that it is created in: root ports, controllers, rng, balloon, the guest agent's channel (chardev "guestagent"), VGA.
+// What every VM has, in the order that it is created in: root ports, controllers, rng, balloon, the guest agent's channel (chardev "guestagent"),
+// VGA, pvpanic, the watchdog.
 json_t *qemu_fixed_devices(const Holdfast__Vm *vm);	// an array
 
 #endif

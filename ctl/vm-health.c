@@ -12,7 +12,7 @@
 
 bool vm_health_given(const struct args *args)
 {
-	static const char *const names[] = { "agent", "heartbeat", "watchdog", "on-hang", "on-panic" };
+	static const char *const names[] = { "heartbeat", "watchdog", "on-hang", "on-panic" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (args_count(args, names[i]))
 			return true;
@@ -21,7 +21,6 @@ bool vm_health_given(const struct args *args)
 
 void vm_health_fill(const struct args *args, Holdfast__Health *health, Holdfast__Vm *vm)
 {
-	vm->agent = args_number(args, "agent", vm->agent) != 0;
 	if (!args_count(args, "heartbeat") && !args_count(args, "watchdog") && !args_count(args, "on-hang") &&
 		!args_count(args, "on-panic"))
 		return;

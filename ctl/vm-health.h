@@ -16,8 +16,6 @@ extern const struct arg vm_evidence_operands[];
 
 // clang-format off
 #define VM_HEALTH_OPTIONS \
-	{ .name = "agent", .kind = ARG_CHOICE, .what = "yes|no", .choices = "no|yes", \
-		.help = "whether the guest runs qemu-guest-agent [no]" }, \
 	{ .name = "heartbeat", .kind = ARG_SECONDS, .what = "time", .most = 86400, \
 		.help = "the guest hangs when its agent did not answer for this time; 0: no heartbeat [0]" }, \
 	{ .name = "watchdog", .kind = ARG_CHOICE, .what = "yes|no", .choices = "no|yes", \

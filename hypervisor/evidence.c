@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Collects, limits and lists evidence: see evidence.h. A directory is made under a name that begins with a dot and renamed when it is whole, so that
-// a crash in the middle leaves nothing that is taken for evidence. QEMU writes the picture into memory of a fixed size that we gave it.
+// a crash in the middle leaves nothing that is taken for evidence. What a guest could make large is cut.
 #include "hypervisor/evidence.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include "common/cleanup.h"
@@ -16,11 +15,11 @@
 #include "common/name.h"
 #include "hypervisor/clock.h"
 #include "hypervisor/vm-private.h"
+#include "hypervisor/vm-screen.h"
 
 #define CONSOLE_KEPT (64 << 10)
 #define REGISTERS_KEPT (64 << 10)
 #define SCREEN_MAX (2 << 20) // of an evidence's answer, which has to fit a frame
-#define SCREEN_FDSET 200
 #define ASK_MS 5000
 #define REASON_MAX 1024
 
@@ -70,23 +69,10 @@ static void keep_registers(struct vm *vm, const char *directory)
 
 static void keep_screen(struct vm *vm, const char *directory)
 {
-	static const char signature[] = "\x89PNG\r\n\x1a\n";
-	char path[32];
-	cleanup_fd int fd = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, SCREEN_MAX) || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) || fchmod(fd, 0600) ||
-		fchown(fd, vm->guest.uid, vm->guest.uid) || qmp_add_fd(vm->qmp, fd, SCREEN_FDSET, NULL))
-		return;
-	snprintf(path, sizeof(path), "/dev/fdset/%d", SCREEN_FDSET);
-	int failed = qmp_command(vm->qmp, "screendump",
-		json_pack("{s:s s:s}", "filename", path, "format", "png"), ASK_MS, NULL, NULL);
-	if (qmp_remove_fd(vm->qmp, SCREEN_FDSET, NULL))
-		log_debug("vm=%s the screen's descriptor stays with QEMU", vm->name);
-	off_t bytes = lseek(fd, 0, SEEK_CUR); // QEMU's place in it is ours
-	cleanup_free char *picture =
-		failed || bytes <= 0 || bytes > SCREEN_MAX ? NULL : malloc((size_t)bytes);
-	if (picture && pread(fd, picture, (size_t)bytes, 0) == bytes && bytes > 8 &&
-		!memcmp(picture, signature, 8))
-		write_file(directory, "screen.png", picture, (size_t)bytes);
+	cleanup_free char *picture = NULL;
+	size_t count = 0;
+	if (!screen_draw(vm, &picture, &count, NULL) && count <= SCREEN_MAX)
+		write_file(directory, "screen.png", picture, count);
 }
 
 // ---- the names: VM-YYYYMMDDThhmmss.mmmZ, so that they sort by time

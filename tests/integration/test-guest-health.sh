@@ -54,7 +54,7 @@ cmp "$dir/fetched/$name/console.txt" "$dir/state/evidence/$name/console.txt" || 
 refused 3 'no VM' hf vm evidence nobody
 
 # Kept as it is: stopped, with its reason; whoever resumes it has it again. Few are kept.
-configure_health --on-panic keep
+configure_health --on-panic keep --vga std
 make_sick v 1
 for _ in 1 2 3; do
     before=$(events vm-panicked)
@@ -64,6 +64,7 @@ for _ in 1 2 3; do
     hf --json vm show v | jq -e '.reason | test("panicked")' >/dev/null || fail "it does not say why it stands still"
     hf vm stop v --force
 done
+find "$dir/state/evidence" -name screen.png -size +0 | grep -q . || fail "the screen is not kept"
 [ "$(hf --json vm show v | jq '.evidence | length')" = 5 ] || fail "$(hf --json vm show v | jq '.evidence | length') evidences are kept, not 5"
 
 # Left alone: it has no device that could tell, and runs on.

@@ -13,7 +13,7 @@ with_agent() { # HOW-OFTEN OPTION...
     hf vm stop v --force >/dev/null 2>&1 || true
     hf vm delete v
     hf vm create v --group g --memory 128 --disk 64M --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" --serial "$dir/report" \
-        --append "console=ttyS0 quiet panic=-1 agent=$1" --agent yes --heartbeat 4 "${@:2}"
+        --append "console=ttyS0 quiet panic=-1 agent=$1" --agent --heartbeat 4 "${@:2}"
 }
 
 with_agent 10000 --on-hang restart

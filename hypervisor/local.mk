@@ -1,26 +1,21 @@
 # hypervisor/: guests, their QEMUs, the run directory, and hypervisord
 noinst_LIBRARIES += libhypervisor.a
 libhypervisor_a_SOURCES = \
-	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h \
-	hypervisor/definition.c hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
-	hypervisor/definition.c hypervisor/disk-format.c hypervisor/disk-format.h hypervisor/qemu-args.c hypervisor/qemu-args.h \
-	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
-	hypervisor/qemu-devices.c hypervisor/qemu-devices.h \
-	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/control.c hypervisor/control.h \
-	hypervisor/control-plan.c hypervisor/control-plan.h hypervisor/control-qemu.c hypervisor/control-status.c hypervisor/clock.c hypervisor/clock.h \
-	hypervisor/definition.c hypervisor/qemu-args.c hypervisor/qemu-args.h \
-	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h \
-	hypervisor/hotplug.c hypervisor/hotplug-size.c hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h \
-	hypervisor/restart-limit.c hypervisor/restart-limit.h \
-	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h \
-	hypervisor/save-file.c hypervisor/save-file.h hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c \
-	hypervisor/save-index.h hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/save-stream.c hypervisor/save-stream.h \
-	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h \
-	hypervisor/vm.c hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c hypervisor/vm-uefi.h hypervisor/vm-screen.c hypervisor/vm-screen.h \
-	hypervisor/vm-disks.c hypervisor/vm-run.c hypervisor/vm-save.c \
-	hypervisor/vm.c hypervisor/vm-disks.c hypervisor/vm-refresh.c hypervisor/vm-refresh.h hypervisor/vm-restore.c hypervisor/vm-run.c hypervisor/vm-save.c \
-	hypervisor/vm-save.h hypervisor/vm-stream.c hypervisor/vm-stream.h \
-	hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c hypervisor/vm-state.h hypervisor/vm-private.h
+	hypervisor/cgroup.c hypervisor/cgroup.h hypervisor/clock.c hypervisor/clock.h hypervisor/definition.c \
+	hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h hypervisor/disk-format.c \
+	hypervisor/disk-format.h hypervisor/qemu-devices.c hypervisor/qemu-devices.h hypervisor/control.c hypervisor/control.h \
+	hypervisor/control-plan.c hypervisor/control-plan.h hypervisor/control-qemu.c hypervisor/control-status.c \
+	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h hypervisor/hotplug.c hypervisor/hotplug-size.c \
+	hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h hypervisor/restart-limit.c hypervisor/restart-limit.h \
+	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h hypervisor/save-file.c hypervisor/save-file.h \
+	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c hypervisor/save-index.h \
+	hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/save-stream.c hypervisor/save-stream.h \
+	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h hypervisor/vm.c \
+	hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c \
+	hypervisor/vm-uefi.h hypervisor/vm-screen.c hypervisor/vm-screen.h hypervisor/vm-disks.c hypervisor/vm-run.c \
+	hypervisor/vm-save.c hypervisor/vm-refresh.c hypervisor/vm-refresh.h hypervisor/vm-restore.c hypervisor/vm-save.h \
+	hypervisor/vm-stream.c hypervisor/vm-stream.h hypervisor/vm-spawn.c hypervisor/vm-spawn.h hypervisor/vm-state.c \
+	hypervisor/vm-state.h hypervisor/vm-private.h
 
 libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
@@ -44,12 +39,9 @@ sbin_PROGRAMS += hypervisord
 hypervisord_SOURCES = hypervisor/main.c
 hypervisord_LDADD = libhypervisor.a libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(COMMON_LIBS)
 
-UNIT_TESTS += tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
-	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state \
-	tests/unit/test-checkpoint-tree
-	tests/unit/test-save-file tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
-UNIT_TESTS += tests/unit/test-agent-line tests/unit/test-config tests/unit/test-guest-ram tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir \
-	tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
+UNIT_TESTS += tests/unit/test-agent-line tests/unit/test-checkpoint-tree tests/unit/test-config tests/unit/test-guest-ram
+UNIT_TESTS += tests/unit/test-qemu-args tests/unit/test-qmp tests/unit/test-rundir tests/unit/test-save-file
+UNIT_TESTS += tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/test-vm-state
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)

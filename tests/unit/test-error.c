@@ -52,11 +52,11 @@ static void codes_have_an_exit_status_and_a_name(void **state)
 	assert_int_equal(error_exit_status(ERROR_USAGE), 2);
 	assert_int_equal(error_exit_status(ERROR_NOT_FOUND), 3);
 	assert_int_equal(error_exit_status(ERROR_UNSAFE), 4);
-	for (enum error_code code = ERROR_EXISTS; code <= ERROR_CANCELLED; code++) {
+	for (enum error_code code = ERROR_EXISTS; code <= ERROR_CROWDED; code++) {
 		assert_int_equal(error_exit_status(code), 1);
 		assert_string_not_equal(error_code_name(code), "unknown");
 	}
-	assert_string_equal(error_code_name(ERROR_CANCELLED + 1), "unknown");
+	assert_string_equal(error_code_name(ERROR_CROWDED + 1), "unknown");
 	assert_string_equal(error_code_name((enum error_code)-1), "unknown");
 }
 

@@ -111,34 +111,24 @@ static bool is_zero(const uint8_t *page)
 	return !first && !memcmp(page, page + sizeof(first), SAVE_PAGE - sizeof(first));
 }
 
-// Reads the parts of [at, at + bytes) that are no holes; the others are zero in BUFFER. 1: there is something.
+// Reads [at, at + bytes) from its first page that is no hole on; what is before is zero in BUFFER. Holes behind it read as zero and stay holes.
+// (Looking for their beginning, SEEK_HOLE, would walk over all memory up to the next one.) 1: there is something.
 static int read_data(int fd, uint64_t at, uint32_t bytes, uint8_t *buffer, struct error *err)
 {
-	uint64_t end = at + bytes, from = at;
-	bool any = false;
-	while (from < end) {
-		off_t data = lseek(fd, (off_t)from, SEEK_DATA);
-		if (data < 0 && errno != ENXIO)
-			return error_set_errno(err, errno, "cannot read the guest's memory");
-		if (data < 0 || (uint64_t)data >= end)
-			break;
-		off_t hole = lseek(fd, data, SEEK_HOLE);
-		if (hole < 0)
-			return error_set_errno(err, errno, "cannot read the guest's memory");
-		uint64_t until = (uint64_t)hole < end ? (uint64_t)hole : end;
-		memset(buffer + (from - at), 0, (uint64_t)data - from);
-		for (uint64_t read_at = (uint64_t)data; read_at < until;) {
-			ssize_t got = pread(fd, buffer + (read_at - at), until - read_at, (off_t)read_at);
-			if (got <= 0)
-				return error_set_errno(
-					err, got ? errno : EIO, "cannot read the guest's memory");
-			read_at += (uint64_t)got;
-		}
-		any = true;
-		from = until;
+	uint64_t end = at + bytes;
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+	if (data < 0 && errno != ENXIO)
+		return error_set_errno(err, errno, "cannot read the guest's memory");
+	if (data < 0 || (uint64_t)data >= end)
+		return 0;
+	memset(buffer, 0, (uint64_t)data - at);
+	for (uint64_t from = (uint64_t)data; from < end;) {
+		ssize_t got = pread(fd, buffer + (from - at), end - from, (off_t)from);
+		if (got <= 0)
+			return error_set_errno(err, got ? errno : EIO, "cannot read the guest's memory");
+		from += (uint64_t)got;
 	}
-	memset(buffer + (from - at), 0, end - from);
-	return any;
+	return 1;
 }
 
 static int write_chunk(struct save_memory *memory, uint64_t number, uint8_t *buffer, struct error *err)

@@ -113,7 +113,7 @@ static int settle(struct vm *vm, const struct checkpoint_store *store, Holdfast_
 static Holdfast__CheckpointTree *load(struct vm *vm, const struct checkpoint_store *store, struct error *err)
 {
 	Holdfast__CheckpointTree *tree = NULL;
-	if (!checkpoint_load(store, &tree, err) && !settle(vm, store, tree, err))
+	if (!checkpoint_load(store, &tree, err) && !settle(vm, store, tree, err) && !checkpoint_sweep(store, tree, err))
 		return tree;
 	checkpoint_tree_free(tree);
 	error_prefix(err, "the checkpoints of VM %s", vm->name);

@@ -66,7 +66,7 @@ tests_fuzz_fuzz_save_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_save_header_LDADD = libhypervisor.a $(COMMON_LIBS)
 
 EXTRA_DIST += tests/functions.sh \
-	tests/integration/checkpoint-functions.sh tests/integration/test-checkpoint-killed.sh \
+	tests/integration/checkpoint-functions.sh tests/integration/test-checkpoint-failover.sh tests/integration/test-checkpoint-killed.sh \
 	tests/integration/test-checkpoint-limits.sh tests/integration/test-checkpoint-tree.sh \
 	tests/integration/test-disk-qcow2.sh \
 	tests/integration/boot-sectors.sh \

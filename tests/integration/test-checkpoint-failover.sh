@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Checkpoints on replicated volumes: taken on one site, listed and applied on the other after the first one's node was lost, and back again after a
+# quick move. The guest's memory fits its database each time.
+# needs: lab
+. "$(dirname "$0")/lab-functions.sh"
+
+log() { echo "$LAB_DIR/nodes/$1/serial1.log"; }
+last_row() { grep -ah '^ACK' "$(log "$1")" | tail -n 1 | cut -d ' ' -f 2; }
+lines_of() { grep -ac '^ACK' "$(log "$1")" || true; }
+more_lines() { [ "$(lines_of "$1")" -gt "$2" ]; }
+counts() { # counts NODE SECONDS
+    local now
+    now=$(lines_of "$1")
+    eventually "$2" "box acknowledges rows on $1" more_lines "$1" $((now + 3))
+}
+back_on() { [ "$(hf "$1" --json group show back | jq -r '"\(.state) \(.owner)"')" = "online $2" ]; }
+box_is() { [ "$(hf "$1" --json vm show box | jq -r .state)" = "$2" ]; }
+names() { hf "$1" --json checkpoint list box | jq -r '[.[] | .name] | join(" ")'; }
+# The first row after line NUMBER of what NODE's serial port has said, the lines of a present that is gone apart.
+first_row_after() { grep -a '^ACK' "$(log "$1")" | sed -n "$(($2 + 1))p" | cut -d ' ' -f 2; }
+# set_to NODE CHECKPOINT LEAST MOST: it counts on from a row between the two
+set_to() {
+    local node=$1 before row
+    hf "$node" vm pause box
+    before=$(lines_of "$node")
+    hf "$node" checkpoint apply box "$2"
+    box_is "$node" running || fail "box is not running after apply"
+    counts "$node" 60
+    row=$(first_row_after "$node" "$before")
+    [ "$row" -gt "$3" ] && [ "$row" -le "$4" ] || fail "set to $2 (rows $3 to $4), box counts on with row $row"
+    note "set to $2 on $node: on with row $row"
+}
+
+with_guest
+hf a1 group create back --preferred a1,b1 --state-size 512M
+hf a1 vm create box --group back --memory 128 --disk 64M --checkpoints --kernel "$BUILD/guest/vmlinuz" \
+    --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS1
+hf a1 group start back
+back_on a1 a1 || fail "group back is not on a1"
+counts a1 120
+early=$(last_row a1)
+hf a1 checkpoint take box --name early
+early_end=$(($(last_row a1) + 2))
+counts a1 60
+late=$(last_row a1)
+hf a1 checkpoint take box --name late
+late_end=$(($(last_row a1) + 2))
+counts a1 60
+pauses=$(hf a1 --json events | jq -c '[.[] | select(.kind == "checkpoint-taken" and .vm == "box") | .pause_ms | round]')
+note "box stood still for $pauses ms"
+jq -e 'length == 2 and all(.[]; . < 1000)' <<<"$pauses" >/dev/null || fail "it stood still for $pauses ms"
+
+lab kill a1
+eventually 90 "group back is online on b1" back_on b1 b1
+[ "$(names b1)" = "early late" ] || fail "on b1 there are: $(names b1)"
+counts b1 120
+set_to b1 early "$early" "$early_end"
+
+lab boot a1
+eventually 90 "a1 is online" node_is b1 a1 online
+eventually 120 "both replicas are up to date" in_sync b1
+hf b1 group move back --to a1 --quick
+back_on a1 a1 || fail "group back is not on a1"
+counts a1 60
+set_to a1 late "$late" "$late_end"
+hf a1 checkpoint delete box early --subtree
+[ "$(names a1)" = "" ] || fail "left is: $(names a1)"
+counts a1 60
+hf a1 group stop back
+hf a1 group delete back --force

@@ -18,6 +18,7 @@
 #include "proto/json.h"
 
 #define TREE_LIMIT (16u << 20)
+#define VARS_LIMIT (4u << 20)
 
 static int tree_path(const struct checkpoint_store *store, char path[PATH_MAX], struct error *err)
 {
@@ -91,22 +92,70 @@ static bool in_tree(const Holdfast__CheckpointTree *tree, const char *id)
 	return false;
 }
 
+// Whether FILE is kept for a checkpoint of the VM that TREE does not have.
+static bool is_stray(const struct checkpoint_store *store, const Holdfast__CheckpointTree *tree, const char *file)
+{
+	static const char *const kinds[] = { "memory", "vars" };
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		char prefix[96];
+		int length = snprintf(prefix, sizeof(prefix), "%s.%s-", store->vm, kinds[i]);
+		if (!strncmp(file, prefix, (size_t)length))
+			return !in_tree(tree, file + length);
+	}
+	return false;
+}
+
 int checkpoint_sweep(const struct checkpoint_store *store, const Holdfast__CheckpointTree *tree, struct error *err)
 {
-	char prefix[96];
-	int length = snprintf(prefix, sizeof(prefix), "%s.memory-", store->vm);
 	int result = 0;
 	DIR *directory = opendir(store->directory);
 	if (!directory)
 		return error_set_errno(err, errno, "cannot read %s", store->directory);
 	for (struct dirent *entry; !result && (entry = readdir(directory));) {
-		if (strncmp(entry->d_name, prefix, (size_t)length) || in_tree(tree, entry->d_name + length))
+		if (!is_stray(store, tree, entry->d_name))
 			continue;
 		if (unlinkat(dirfd(directory), entry->d_name, 0) && errno != ENOENT)
 			result = error_set_errno(err, errno, "cannot remove %s", entry->d_name);
 	}
 	closedir(directory);
 	return result;
+}
+
+struct copying { // for the worker thread
+	char from[PATH_MAX], to[PATH_MAX];
+};
+
+static int work_copy(void *data, struct error *err)
+{
+	struct copying *copying = data;
+	struct error why = ERROR_INIT;
+	cleanup_free char *bytes = NULL;
+	size_t count;
+	if (!file_read(copying->from, VARS_LIMIT, &bytes, &count, &why))
+		return file_write_atomic(copying->to, bytes, count, 0600, err);
+	return why.code == ERROR_NOT_FOUND ? 0 : error_copy(err, &why);
+}
+
+static int copy_paths(const struct checkpoint_store *store, const char *id, char vars[PATH_MAX], char kept[PATH_MAX],
+	struct error *err)
+{
+	int here = snprintf(vars, PATH_MAX, "%s/%s.vars", store->directory, store->uuid);
+	int there = snprintf(kept, PATH_MAX, "%s/%s.vars-%s", store->directory, store->vm, id);
+	return here >= PATH_MAX || there >= PATH_MAX
+		? error_set(err, ERROR_USAGE, "%s is too long a path", store->directory)
+		: 0;
+}
+
+int checkpoint_keep_vars(const struct checkpoint_store *store, const char *id, struct error *err)
+{
+	struct copying copying;
+	return copy_paths(store, id, copying.from, copying.to, err) ? -1 : task_offload(work_copy, &copying, err);
+}
+
+int checkpoint_put_vars(const struct checkpoint_store *store, const char *id, struct error *err)
+{
+	struct copying copying;
+	return copy_paths(store, id, copying.to, copying.from, err) ? -1 : task_offload(work_copy, &copying, err);
 }
 
 int checkpoint_room(

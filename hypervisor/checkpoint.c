@@ -82,7 +82,7 @@ static int finish_apply(struct vm *vm, const struct checkpoint_store *store, Hol
 {
 	struct discarding discarding = { { store->directory, vm->name } };
 	Holdfast__CheckpointRecord *record = checkpoint_find(tree, vm->name, tree->applying, err);
-	if (!record || checkpoint_disks_apply(vm, record->id, err))
+	if (!record || checkpoint_disks_apply(vm, record->id, err) || checkpoint_put_vars(store, record->id, err))
 		return -1;
 	fault_point("checkpoint-applied");
 	running_drop(vm);
@@ -165,22 +165,30 @@ static int check_take(struct vm *vm, const struct checkpoint_store *store, bool 
 	return *memory ? checkpoint_room(store, checkpoint_memory_bytes(vm), kept_bytes(vm->group), err) : 0;
 }
 
+// What is beside the memory: at one instant.
+static int take_still(struct vm *vm, const struct checkpoint_store *store, const char *id, struct error *err)
+{
+	bool uefi = vm->definition->firmware == HOLDFAST__FIRMWARE__FIRMWARE_UEFI;
+	return checkpoint_disks_take(vm, id, err) || (uefi && checkpoint_keep_vars(store, id, err)) ? -1 : 0;
+}
+
 struct instant {
 	struct vm *vm;
+	const struct checkpoint_store *store;
 	const char *id;
 };
 
 static int at_instant(void *data, struct error *err)
 {
 	const struct instant *instant = data;
-	return checkpoint_disks_take(instant->vm, instant->id, err);
+	return take_still(instant->vm, instant->store, instant->id, err);
 }
 
 static int take_memory(struct vm *vm, const struct checkpoint_store *store, Holdfast__CheckpointRecord *record,
 	double *pause_ms, struct error *err)
 {
 	char path[4096];
-	struct instant instant = { vm, record->id };
+	struct instant instant = { vm, store, record->id };
 	struct checkpoint_memory memory = { .path = path, .at_instant = at_instant, .data = &instant };
 	record->running = (Holdfast__Vm *)proto_copy(&vm->definition->base);
 	record->memory = true;
@@ -204,7 +212,7 @@ static int take_parts(struct vm *vm, const struct checkpoint_store *store, Holdf
 	if (checkpoint_save(store, tree, err))
 		return -1;
 	fault_point("checkpoint-journalled");
-	if (memory ? take_memory(vm, store, record, pause_ms, err) : checkpoint_disks_take(vm, record->id, err))
+	if (memory ? take_memory(vm, store, record, pause_ms, err) : take_still(vm, store, record->id, err))
 		return -1;
 	fault_point("checkpoint-written");
 	if (checkpoint_complete(tree, record, err) || checkpoint_save(store, tree, err))

@@ -13,6 +13,7 @@
 #include "clusterd/view.h"
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "proto/control.h"
 #include "proto/json.h"
 
 #define PREPARE_TIMEOUT_MS 90000u
@@ -66,6 +67,21 @@ static bool replica_good(const struct view *view, const struct cib_group *group,
 	return true;
 }
 
+static int check_reserves(
+	const struct cib_group *group, const char *node, const Holdfast__HostStatus *host, struct error *err)
+{
+	double need = 0, left = host->cpus - host->cpus_reserved;
+
+	for (size_t i = 0; i < group->spec->n_vms; i++)
+		if (group->spec->vms[i]->target == HOLDFAST__VM_TARGET__TARGET_RUNNING)
+			need += control_reserved_cpus(group->spec->vms[i]);
+	if (host->cpus == 0 || need == 0 || need <= left + 1e-6)
+		return 0;
+	return error_set(err, ERROR_NO_SPACE,
+		"the VMs of group %s have %.2f CPUs reserved and node %s has %.2f of its %u left",
+		group->spec->group->name, need, node, left, host->cpus);
+}
+
 static int check_target(
 	const struct view *view, const struct cib_group *group, const char *node, struct error *err)
 {
@@ -106,7 +122,7 @@ static int check_target(
 			"the VMs of group %s need %llu MiB of memory and node %s has %llu MiB free",
 			definition->name, (unsigned long long)need, node,
 			(unsigned long long)host->status->memory_free_mib);
-	return 0;
+	return check_reserves(group, node, host->status, err);
 }
 
 // The first wish that will do.

@@ -95,6 +95,8 @@ static void node_host(const struct status_input *in, const char *name, Holdfast_
 	out->pool_size_bytes = host->status->pool_size_bytes;
 	out->pool_free_bytes = host->status->pool_free_bytes;
 	out->version = g_strdup(host->status->version);
+	out->control = g_strdup(host->status->control);
+	out->cpus_reserved = host->status->cpus_reserved;
 }
 
 Holdfast__NodeStatus *status_node(const struct status_input *in, const char *name)

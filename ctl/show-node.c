@@ -90,6 +90,9 @@ void show_node(const struct printer *printer, const ProtobufCMessage *message)
 			value_show_size(right, node->pool_size_bytes));
 	print_field(printer, "fencing", "%s",
 		node->fence_device[0] ? node->fence_device : "none: see `holdfast fence add --help`");
+	if (node->cpus_reserved > 0)
+		print_field(printer, "reserved", "%.2f of %u CPUs", node->cpus_reserved, node->cpus);
+	print_field(printer, "not kept", "%s", node->control);
 	print_field(printer, "version", "%s", node->version);
 	for (size_t i = 0; i < node->n_problems; i++)
 		print_field(printer, "problem", "%s", node->problems[i]);

@@ -66,16 +66,18 @@ static bool file_says(const char *path, const char *words)
 	return false;
 }
 
-// Weights of disks are the block layer's: BFQ's, or io.cost's.
-static bool disks_are_weighed(const struct cgroups *cgroups)
+// Weights of disks are the block layer's: BFQ's, or io.cost's, if the kernel was built with them.
+static bool disks_are_weighed(const struct cgroups *cgroups, const char *vm)
 {
 	char path[400];
 	bool found = false;
 	if (!(cgroups->controllers & CGROUP_IO))
 		return false;
 	snprintf(path, sizeof(path), "%s/io.cost.qos", cgroups->root);
-	if (file_says(path, "enable=1"))
+	if (cgroup_has(cgroups, vm, "io.weight") && file_says(path, "enable=1"))
 		return true;
+	if (!cgroup_has(cgroups, vm, "io.bfq.weight"))
+		return false;
 	DIR *blocks = opendir("/sys/block");
 	for (struct dirent *entry; blocks && !found && (entry = readdir(blocks));) {
 		snprintf(path, sizeof(path), "/sys/block/%s/queue/scheduler", entry->d_name);
@@ -103,7 +105,7 @@ static void add_device_notices(const struct vm *vm, Holdfast__VmStatus *status)
 	bool weight = false;
 	for (size_t i = 0; i < vm->definition->n_disks; i++)
 		weight |= vm->definition->disks[i]->weight != 0;
-	if (weight && !disks_are_weighed(&hv->cgroups))
+	if (weight && vm_has_process(vm) && !disks_are_weighed(&hv->cgroups, vm->name))
 		add_notice(status,
 			"weights of disks are not kept on node %s: no disk of it is scheduled by BFQ, and "
 			"io.cost is "

@@ -170,6 +170,7 @@ bool control_prepare(struct vm *vm, char *procs, size_t size)
 {
 	struct cgroups *cgroups = &group_hypervisor(vm->group)->cgroups;
 	struct error err = ERROR_INIT;
+	cgroups_open(cgroups, CGROUP_ROOT); // systemd may have taken controllers back since
 	if (!cgroup_make(cgroups, vm->name, procs, size))
 		return false;
 	vm->cpu_weight = 0;

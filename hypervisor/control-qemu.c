@@ -12,8 +12,14 @@ static json_t *throttle(const char *device, const Holdfast__Throttle *limit)
 {
 	json_int_t iops = limit ? (json_int_t)limit->iops : 0;
 	json_int_t bytes = limit ? (json_int_t)limit->bytes_per_s : 0;
-	return json_pack("{s:s s:I s:i s:i s:I s:i s:i}", "id", device, "bps", bytes, "bps_rd", 0, "bps_wr",
-		0, "iops", iops, "iops_rd", 0, "iops_wr", 0);
+	// A second's worth may be made up for (the _max): QEMU's own tenth is lost whenever the machine makes it wait longer than that.
+	json_t *arguments = json_pack("{s:s s:I s:i s:i s:I s:i s:i}", "id", device, "bps", bytes, "bps_rd",
+		0, "bps_wr", 0, "iops", iops, "iops_rd", 0, "iops_wr", 0);
+	if (bytes)
+		json_object_set_new(arguments, "bps_max", json_integer(bytes));
+	if (iops)
+		json_object_set_new(arguments, "iops_max", json_integer(iops));
+	return arguments;
 }
 
 // What QEMU calls the part of disk I's device that does its I/O: the device's id, or a path to something inside it. Belongs to BLOCKS, the answer

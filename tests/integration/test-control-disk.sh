@@ -32,6 +32,7 @@ within() { # within WHAT GOT LIMIT: a tenth around the limit
 # holds KIND LIMIT: a second and a third look before it is said to fail: the machine has others to serve
 holds() {
     local try
+    rate 2 # what a second's burst lets through
     for try in 1 2 3; do
         rate 5
         ! within "$1, look $try" "${!1}" "$2" || return 0
@@ -57,12 +58,15 @@ sector_write "$volumes/volumes/g/1.raw" 8
 hf group start g
 writes() { rate 1 && [ "$ops" -gt 0 ]; }
 wait_until 30 "the guest writes" writes
+# Whoever else is busy here must not be what holds it back.
+renice -n -20 -g "$(ps -o pgid= -p "$(vm pid)" | tr -d ' ')" >/dev/null 2>&1 || true
 rate 4
 note "without limits: $((ops / 10)) requests and $((bytes / 10)) bytes each second"
 natural=$ops
 [ "$natural" -ge 120 ] || { echo "this machine is too slow for a guest that writes 12 times a second"; exit 77; }
 
-limit=$((natural / 30))
+# Low, so that the guest could still do more when others have the machine.
+limit=$((natural / 30 < 20 ? natural / 30 : 20))
 change ".disks[0].limit = {iops: $limit}"
 holds ops $limit
 hf --json vm show v | jq -e ".disks[0].limit.iops == $limit and .notices == []" >/dev/null || fail "vm show does not tell the limit"
@@ -79,8 +83,7 @@ hv_start
 holds ops $limit
 
 # Bytes instead: 4096 each request.
-bytes_limit=$((natural / 25 * 4096))
-[ $bytes_limit -ge 65536 ] || bytes_limit=65536
+bytes_limit=81920
 if [ $((natural * 4096 / 10)) -gt $((bytes_limit * 3 / 2)) ]; then
     change ".disks[0].limit = {bytes_per_s: $bytes_limit}"
     holds bytes $bytes_limit

@@ -135,42 +135,57 @@ static bool is_guest(const char *pid, const char *vm)
 	return bytes && memmem(text, bytes, wanted, (size_t)length);
 }
 
-// Whether there is a process of UID; a QEMU has its user for itself. END_GUEST: the guest whose QEMU is to be ended, or NULL.
-static bool uid_in_use(uid_t uid, const char *end_guest)
+void vm_spawn_end_user(uid_t uid, const char *vm)
 {
-	bool found = false;
-	DIR *proc = opendir("/proc");
+	DIR *proc = uid ? opendir("/proc") : NULL;
+	struct stat info;
 	for (struct dirent *entry; proc && (entry = readdir(proc));) {
-		char path[300];
-		struct stat info;
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%s", entry->d_name);
-		if (stat(path, &info) || info.st_uid != uid)
-			continue;
-		found = true;
-		if (end_guest && is_guest(entry->d_name, end_guest))
+		if (pid > 0 && !fstatat(dirfd(proc), entry->d_name, &info, 0) && info.st_uid == uid &&
+			is_guest(entry->d_name, vm))
 			kill(pid, SIGKILL);
 	}
 	if (proc)
 		closedir(proc);
-	return found;
 }
 
-void vm_spawn_end_user(uid_t uid, const char *vm)
+// Users from BASE on, a bit each.
+struct users {
+	uid_t base;
+	uint8_t taken[(UIDS_MAX + 8) / 8];
+};
+
+static void user_take(struct users *users, uid_t uid)
 {
-	if (uid)
-		uid_in_use(uid, vm);
+	if (uid > users->base && uid - users->base < UIDS_MAX)
+		users->taken[(uid - users->base) / 8] |= (uint8_t)(1u << (uid - users->base) % 8);
 }
 
-static bool uid_recorded(const struct rundir_guest *guests, size_t count, uid_t uid)
+static bool user_taken(const struct users *users, uid_t uid)
+{
+	return users->taken[(uid - users->base) / 8] & (1u << (uid - users->base) % 8);
+}
+
+// By a record: also one whose process is only about to be.
+static void take_recorded(struct users *users, const struct rundir_guest *guests, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (guests[i].uid == uid && strcmp(guests[i].phase, RUNDIR_PHASE_FAILED) &&
+		if (strcmp(guests[i].phase, RUNDIR_PHASE_FAILED) &&
 			strcmp(guests[i].phase, RUNDIR_PHASE_SHUT_DOWN))
-			return true;
-	return false;
+			user_take(users, guests[i].uid);
+}
+
+// By a process, whoever started it. One look at all of them, however many guests there are.
+static void take_running(struct users *users)
+{
+	DIR *proc = opendir("/proc");
+	struct stat info;
+	for (struct dirent *entry; proc && (entry = readdir(proc));)
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			!fstatat(dirfd(proc), entry->d_name, &info, 0))
+			user_take(users, info.st_uid);
+	if (proc)
+		closedir(proc);
 }
 
 // The lowest user that no record and no process has; the record that takes it is written before anything else can run.
@@ -181,10 +196,13 @@ static int take_uid(struct vm *vm, struct error *err)
 	size_t count = 0;
 	if (rundir_guest_list(&hv->run, &guests, &count, err))
 		return -1;
-	uid_t uid = hv->config.uid_base + 1, end = hv->config.uid_base + UIDS_MAX;
-	while (uid < end && (uid_recorded(guests, count, uid) || uid_in_use(uid, NULL)))
-		uid++;
+	struct users users = { .base = hv->config.uid_base };
+	take_recorded(&users, guests, count);
+	take_running(&users);
 	free(guests);
+	uid_t uid = users.base + 1, end = users.base + UIDS_MAX;
+	while (uid < end && user_taken(&users, uid))
+		uid++;
 	if (uid == end)
 		return error_set(err, ERROR_FAILED, "all users from uid %u on are in use",
 			(unsigned)hv->config.uid_base + 1);

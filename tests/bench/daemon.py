@@ -31,7 +31,7 @@ class Hypervisord:
             raise Skip(f"{self.program} is not built")
         self.directory = bench.directory()
         self.volumes = pathlib.Path(volumes) if volumes else self.directory / "volumes"
-        self.run = self.directory / "run"
+        self.run = bench.directory("/dev/shm") / "run"  # a tmpfs, as /run is
         self.socket = self.run / "hypervisord.sock"
         self.log = self.directory / "log"
         (self.directory / "conf").write_text(

@@ -20,6 +20,14 @@ API_HANDLER(serve_create)
 	return 0;
 }
 
+API_HANDLER(serve_set)
+{
+	if (group_redefine(cd, call, request->group_set, err) < 0)
+		return -1;
+	api_reply_name(reply, request->group_set->name);
+	return 0;
+}
+
 API_HANDLER(serve_list)
 {
 	cleanup_view struct view *view = view_take_hosts(cd, NULL);
@@ -136,6 +144,7 @@ API_HANDLER(serve_old_data)
 
 const struct api_verb api_group_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_GROUP_CREATE, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_create },
+	{ HOLDFAST__REQUEST__BODY_GROUP_SET, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_set },
 	{ HOLDFAST__REQUEST__BODY_GROUP_LIST, CALLER_ADMIN, 0, serve_list },
 	{ HOLDFAST__REQUEST__BODY_GROUP_SHOW, CALLER_ADMIN, 0, serve_show },
 	{ HOLDFAST__REQUEST__BODY_GROUP_DELETE, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_delete },

@@ -32,6 +32,15 @@ API_HANDLER(serve_delete)
 	return 0;
 }
 
+static int reply_vm(struct clusterd *cd, const char *name, Holdfast__Reply *reply, struct error *err);
+
+API_HANDLER(serve_set)
+{
+	if (vm_redefine(cd, call, request->vm_set, err) < 0)
+		return -1;
+	return reply_vm(cd, request->vm_set->vm->name, reply, err);
+}
+
 API_HANDLER(serve_list)
 {
 	cleanup_view struct view *view = view_take_hosts(cd, NULL);
@@ -52,23 +61,29 @@ API_HANDLER(serve_list)
 	return 0;
 }
 
-API_HANDLER(serve_show)
+static int reply_vm(struct clusterd *cd, const char *name, Holdfast__Reply *reply, struct error *err)
 {
 	cleanup_view struct view *definitions = view_take(cd);
 	const Holdfast__Vm *vm;
-	const struct cib_group *group = view_vm(cd, definitions, request->vm_show->name, &vm, err);
+	const struct cib_group *group = view_vm(cd, definitions, name, &vm, err);
 
-	(void)call;
 	if (!group)
 		return -1;
 	const char *const ask[] = { status_owner(group), NULL };
 	cleanup_view struct view *view = view_take_hosts(cd, ask);
-	group = view_vm(cd, view, request->vm_show->name, &vm, err);
+	group = view_vm(cd, view, name, &vm, err);
 	if (!group)
 		return -1;
 	reply->body_case = HOLDFAST__REPLY__BODY_VM;
 	reply->vm = status_vm(&view->input, group, vm);
+	reply->vm->definition = (Holdfast__Vm *)proto_copy(&vm->base);
 	return 0;
+}
+
+API_HANDLER(serve_show)
+{
+	(void)call;
+	return reply_vm(cd, request->vm_show->name, reply, err);
 }
 
 // ---- what is done where it runs
@@ -215,6 +230,7 @@ API_HANDLER(serve_act)
 
 const struct api_verb api_vm_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_CREATE, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_create },
+	{ HOLDFAST__REQUEST__BODY_VM_SET, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_set },
 	{ HOLDFAST__REQUEST__BODY_VM_LIST, CALLER_ADMIN, 0, serve_list },
 	{ HOLDFAST__REQUEST__BODY_VM_SHOW, CALLER_ADMIN, 0, serve_show },
 	{ HOLDFAST__REQUEST__BODY_VM_DELETE, CALLER_ADMIN, API_CHANGES | API_COORDINATOR, serve_delete },

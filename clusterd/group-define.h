@@ -10,6 +10,9 @@
 int group_define(struct clusterd *cd, struct rpc_call *call, const Holdfast__GroupCreate *create, struct error *err) MUST_CHECK;	// waits
 int group_undefine(struct clusterd *cd, struct rpc_call *call, const char *name, struct error *err) MUST_CHECK;	// waits
 int vm_define(struct clusterd *cd, struct rpc_call *call, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
+// A VM as it is wanted from now on; in its guest at once, as far as that goes.
+int vm_redefine(struct clusterd *cd, struct rpc_call *call, const Holdfast__VmSet *set, struct error *err) MUST_CHECK;	// waits
+int group_redefine(struct clusterd *cd, struct rpc_call *call, const Holdfast__GroupSet *set, struct error *err) MUST_CHECK;	// waits
 int vm_undefine(struct clusterd *cd, struct rpc_call *call, const char *name, struct error *err) MUST_CHECK;	// waits
 
 #endif

@@ -6,7 +6,7 @@ libclusterd_a_SOURCES = \
 	clusterd/event-store.c clusterd/events.c clusterd/forward.c clusterd/group-define.c clusterd/group-run.c clusterd/host-link.c \
 	clusterd/join-token.c clusterd/join-via.c clusterd/join.c clusterd/membership.c clusterd/move.c clusterd/notice.c clusterd/place.c \
 	clusterd/policy.c clusterd/replicas.c clusterd/setup.c clusterd/status-problems.c clusterd/status.c clusterd/story.c clusterd/view.c \
-	clusterd/vm-define.c clusterd/watch.c
+	clusterd/group-set.c clusterd/vm-define.c clusterd/vm-set.c clusterd/watch.c
 libclusterd_a_CPPFLAGS = $(AM_CPPFLAGS) $(COROSYNC_CFLAGS)
 
 sbin_PROGRAMS += clusterd/clusterd
@@ -16,7 +16,7 @@ clusterd_clusterd_LDADD = libclusterd.a $(CIB_LIBS) $(COROSYNC_LIBS) $(COMMON_LI
 noinst_HEADERS += clusterd/allocate.h clusterd/api.h clusterd/cib-link.h clusterd/clusterd.h clusterd/corosync-conf.h clusterd/cpg.h clusterd/drain.h \
 	clusterd/event-store.h clusterd/events.h clusterd/forward.h clusterd/group-define.h clusterd/group-run.h clusterd/host-link.h \
 	clusterd/join-token.h clusterd/join.h clusterd/membership.h clusterd/move.h clusterd/notice.h clusterd/policy.h clusterd/replicas.h \
-	clusterd/setup.h clusterd/shared-client.h clusterd/status.h clusterd/story.h clusterd/view.h clusterd/watch.h
+	clusterd/setup.h clusterd/shared-client.h clusterd/status.h clusterd/story.h clusterd/view.h clusterd/vm-define.h clusterd/watch.h
 
 CLUSTERD_TEST_LIBS = libclusterd.a $(CIB_LIBS) $(COROSYNC_LIBS)
 UNIT_TESTS += tests/unit/test-allocate tests/unit/test-corosync-conf tests/unit/test-event-store tests/unit/test-join-token \

@@ -4,9 +4,11 @@
 #include "clusterd/status.h"
 
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/json.h"
+#include "proto/pending.h"
 
 static char **take_strings(GPtrArray *list, size_t *count)
 {
@@ -278,6 +280,19 @@ static void vm_disks(const Holdfast__GroupSpec *spec, const Holdfast__Vm *vm, Ho
 	}
 }
 
+// Its hypervisord may not have heard of the latest definition: what is pending is worked out here again.
+static void compare_with(Holdfast__VmStatus *out, const Holdfast__Vm *wanted)
+{
+	if (!out->running)
+		return;
+	for (size_t i = 0; i < out->n_pending; i++)
+		free(out->pending[i]);
+	free(out->pending);
+	pending_lines(out->running, wanted, &out->pending, &out->n_pending);
+	holdfast__vm__free_unpacked(out->running, NULL);
+	out->running = NULL;
+}
+
 Holdfast__VmStatus *status_vm(
 	const struct status_input *in, const struct cib_group *group, const Holdfast__Vm *vm)
 {
@@ -292,6 +307,7 @@ Holdfast__VmStatus *status_vm(
 			out->node = g_strdup(owner);
 		if (!out->target[0])
 			out->target = g_strdup(target_text(vm->target));
+		compare_with(out, vm);
 		return out;
 	}
 	out = g_new0(Holdfast__VmStatus, 1);

@@ -9,6 +9,7 @@
 #include "clusterd/forward.h"
 #include "clusterd/group-define.h"
 #include "clusterd/replicas.h"
+#include "clusterd/vm-define.h"
 #include "clusterd/view.h"
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -58,7 +59,7 @@ static int check_path(const char *what, const char *path, struct error *err)
 		err, ERROR_USAGE, "%s %s is no absolute path: the VM may run on other nodes", what, path);
 }
 
-static int check_vm(const Holdfast__Vm *vm, struct error *err)
+int vm_check(const Holdfast__Vm *vm, struct error *err)
 {
 	if (name_check("VM", vm->name, err) < 0)
 		return -1;
@@ -92,7 +93,8 @@ static int check_memory(const struct view *view, const struct cib_group *group, 
 	uint64_t need = vm->memory_mib;
 
 	for (size_t i = 0; i < group->spec->n_vms; i++)
-		need += group->spec->vms[i]->memory_mib;
+		if (strcmp(group->spec->vms[i]->name, vm->name))
+			need += group->spec->vms[i]->memory_mib;
 	if (!host || !host->status || host->status->memory_mib == 0 || need <= host->status->memory_mib)
 		return 0;
 	return error_set(err, ERROR_NO_SPACE,
@@ -124,7 +126,8 @@ static int check_pool(const struct view *view, const Holdfast__Vm *vm, const cha
 	uint64_t need = 0;
 
 	for (size_t i = 0; i < vm->n_disks; i++)
-		need += disk_volume_bytes(vm->disks[i]);
+		if (!vm->disks[i]->volume)
+			need += disk_volume_bytes(vm->disks[i]);
 	if (!host || !host->status)
 		return error_set(err, ERROR_UNREACHABLE, "the hypervisor of node %s cannot be asked: %s",
 			node, host && host->reason ? host->reason : "node is offline");
@@ -185,7 +188,7 @@ static int check_paths_on(struct clusterd *cd, const Holdfast__Vm *vm, const cha
 	return 0;
 }
 
-static int check_nodes(
+int vm_check_nodes(
 	struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err)
 {
 	const Holdfast__Group *definition = group->spec->group;
@@ -216,7 +219,7 @@ static int check_nodes(
 
 // ---- the definition
 
-static int add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, const Holdfast__Vm *vm,
+int vm_add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, const Holdfast__Vm *vm,
 	Holdfast__Disk *disk, struct error *err)
 {
 	g_autoptr(GPtrArray) groups = g_ptr_array_new();
@@ -259,7 +262,7 @@ static const Holdfast__Vm *mac_owner(
 	return NULL;
 }
 
-static int fill_macs(const struct cib_snapshot *cib, Holdfast__Vm *vm, struct error *err)
+int vm_fill_nics(const struct cib_snapshot *cib, Holdfast__Vm *vm, struct error *err)
 {
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		Holdfast__Nic *nic = vm->nics[i];
@@ -303,7 +306,7 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 	spec->vms = g_renew(Holdfast__Vm *, spec->vms, spec->n_vms + 1);
 	spec->vms[spec->n_vms++] = vm;
 	fill_defaults(group, vm);
-	if (shape_fill(vm, err) < 0 || shape_check(vm, err) < 0 || fill_macs(cib, vm, err) < 0) {
+	if (shape_fill(vm, err) < 0 || shape_check(vm, err) < 0 || vm_fill_nics(cib, vm, err) < 0) {
 		holdfast__group_spec__free_unpacked(spec, NULL);
 		return NULL;
 	}
@@ -313,7 +316,7 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 		if (!disk->name[0])
 			disk->name = g_strdup_printf("disk%zu", i);
 		disk->size_bytes = allocate_round_up(disk->size_bytes);
-		if (add_volume(cib, spec->group, vm, disk, err) < 0) {
+		if (vm_add_volume(cib, spec->group, vm, disk, err) < 0) {
 			holdfast__group_spec__free_unpacked(spec, NULL);
 			return NULL;
 		}
@@ -321,7 +324,7 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 	return spec;
 }
 
-static uint32_t next_index(const Holdfast__Group *group)
+uint32_t vm_next_volume(const Holdfast__Group *group)
 {
 	uint32_t next = 0;
 
@@ -358,7 +361,7 @@ static int apply_and_record(struct clusterd *cd, struct rpc_call *call, const st
 {
 	const Holdfast__Vm *vm = spec->vms[spec->n_vms - 1];
 
-	if (vm->n_disks && replicas_apply(cd, call, spec, next_index(group->spec->group), err) < 0)
+	if (vm->n_disks && replicas_apply(cd, call, spec, vm_next_volume(group->spec->group), err) < 0)
 		goto undo;
 	if (cib_link_do(cd->cib, err, cib_update_group(cib, spec, err)) < 0)
 		goto undo;
@@ -379,13 +382,17 @@ int vm_define(struct clusterd *cd, struct rpc_call *call, const Holdfast__Vm *vm
 		return error_set(err, ERROR_PROTOCOL, "a vm create without a VM");
 	if (cib_snapshot_vm(snapshot->cib, vm->name))
 		return error_set(err, ERROR_EXISTS, "VM %s exists already", vm->name);
-	if (check_vm(vm, err) < 0)
+	for (size_t i = 0; i < vm->n_disks; i++)
+		if (vm->disks[i]->volume)
+			return error_set(err, ERROR_USAGE, "a new VM has no volumes: disk %s comes with one",
+				vm->disks[i]->name);
+	if (vm_check(vm, err) < 0)
 		return -1;
 	const struct cib_group *group = cib_snapshot_group(snapshot->cib, vm->group);
 	if (!group)
 		return error_set(err, ERROR_NOT_FOUND, "there is no group %.80s: see 'holdfast group list'",
 			vm->group);
-	if (check_nodes(cd, group, vm, err) < 0 || allocate_state_fits(group->spec, vm, err) < 0 ||
+	if (vm_check_nodes(cd, group, vm, err) < 0 || allocate_state_fits(group->spec, vm, err) < 0 ||
 		replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
 	Holdfast__GroupSpec *spec = spec_with(snapshot->cib, group, vm, err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast group: create, list, show, start, stop, move, delete.
+// holdfast group: create, list, show, set, start, stop, move, delete.
 #include <stdlib.h>
 #include <string.h>
 #include "common/cleanup.h"
@@ -179,6 +179,28 @@ static int group_delete(struct session *session, const struct args *args, struct
 		session, &request, delete.name, "group %s is deleted, and its volumes with it", err);
 }
 
+static int group_set(struct session *session, const struct args *args, struct error *err)
+{
+	Holdfast__GroupSet set = HOLDFAST__GROUP_SET__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+
+	set.name = args_text(args, "GROUP");
+	set.set_preferred = args_count(args, "preferred") > 0;
+	set.set_possible = args_count(args, "possible") > 0;
+	if (!set.set_preferred && !set.set_possible)
+		return error_set(err, ERROR_USAGE,
+			"group set: give --preferred, --possible or both: see `holdfast group set --help`");
+	cleanup_free char **preferred = names_of(args, "preferred", &set.n_preferred);
+	cleanup_free char **possible = names_of(args, "possible", &set.n_possible);
+	if (!preferred || !possible)
+		return error_set(err, ERROR_NO_SPACE, "no memory");
+	set.preferred = preferred;
+	set.possible = possible;
+	request.body_case = HOLDFAST__REQUEST__BODY_GROUP_SET;
+	request.group_set = &set;
+	return session_change(session, &request, set.name, "group %s is changed", err);
+}
+
 static const struct arg one_group[] = { OPERAND_GROUP, ARGS_END };
 static const struct arg create_options[] = {
 	{ .name = "storage",
@@ -246,6 +268,17 @@ static const struct arg move_options[] = {
 	OPTION_NO_WAIT,
 	ARGS_END,
 };
+static const struct arg set_options[] = {
+	{ .name = "preferred",
+		.kind = ARG_NAMES,
+		.what = "node",
+		.help = "where it should run, the best first" },
+	{ .name = "possible",
+		.kind = ARG_NAMES,
+		.what = "node",
+		.help = "where it may run at all; the node that it runs on now is one of them" },
+	ARGS_END,
+};
 static const struct arg delete_options[] = {
 	{ .name = "force", .kind = ARG_FLAG, .help = "with the VMs that are in it" },
 	ARGS_END,
@@ -277,6 +310,16 @@ const struct verb group_verbs[] = {
 		.example = "holdfast group show web\nholdfast --json group show web | jq -r .owner",
 		.operands = one_group,
 		.run = group_show,
+	},
+	{
+		.name = "set",
+		.summary = "change who should, and who may, own a group",
+		.text = "It is not moved by this. A replicated group can be owned by the two nodes that hold "
+			"its data.",
+		.example = "holdfast group set web --preferred b1,a1",
+		.operands = one_group,
+		.options = set_options,
+		.run = group_set,
 	},
 	{
 		.name = "start",

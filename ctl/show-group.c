@@ -234,6 +234,8 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 	print_field(printer, "restarts", "%u", vm->restarts);
 	for (size_t i = 0; i < vm->n_evidence; i++)
 		print_field(printer, "evidence", "%s", vm->evidence[i]);
+	for (size_t i = 0; i < vm->n_pending; i++)
+		print_field(printer, "pending", "%s", vm->pending[i]);
 	for (size_t i = 0; i < vm->n_nics; i++)
 		print_field(printer, "NIC", "%s %s", vm->nics[i]->network, vm->nics[i]->mac);
 	show_control(printer, vm);

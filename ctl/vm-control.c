@@ -9,7 +9,7 @@
 
 static bool any_given(const struct args *args)
 {
-	static const char *const names[] = { "cpu-reserve", "cpu-limit", "cpu-weight", "memory-max",
+	static const char *const names[] = { "cpus-max", "cpu-reserve", "cpu-limit", "cpu-weight", "memory-max",
 		"memory-floor", "memory-target" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (args_count(args, names[i]))
@@ -26,6 +26,7 @@ static void fill_control(const struct args *args, struct vm_control *parts, Hold
 	else
 		holdfast__control__init(&parts->control);
 	Holdfast__Control *control = vm->control = &parts->control;
+	control->cpus_max = (uint32_t)args_number(args, "cpus-max", control->cpus_max);
 	control->cpu_reserve = (uint32_t)args_number(args, "cpu-reserve", control->cpu_reserve);
 	control->cpu_limit = (uint32_t)args_number(args, "cpu-limit", control->cpu_limit);
 	control->cpu_weight = (uint32_t)args_number(args, "cpu-weight", control->cpu_weight);

@@ -19,6 +19,8 @@ int vm_control_fill(const struct args *args, struct vm_control *parts, Holdfast_
 
 // clang-format off
 #define VM_CONTROL_OPTIONS \
+	{ .name = "cpus-max", .kind = ARG_NUMBER, .what = "n", .most = 255, \
+		.help = "what its virtual CPUs can grow to while it runs [as many as it has]" }, \
 	{ .name = "cpu-reserve", .kind = ARG_NUMBER, .what = "percent", .most = 100, \
 		.help = "of its virtual CPUs that is kept for it; a node that cannot does not start it [0]" }, \
 	{ .name = "cpu-limit", .kind = ARG_NUMBER, .what = "percent", .most = 100, \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast vm: create, list, show, start, stop, save, pause, resume, reset, refresh, console, delete.
+// holdfast vm: create, list, show, set, start, stop, save, pause, resume, reset, refresh, console, delete.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "ctl/vm-control.h"
 #include "ctl/vm-devices.h"
 #include "ctl/vm-health.h"
+#include "ctl/vm-set.h"
 
 #define DISK_NAME_BYTES 32
 
@@ -336,6 +337,18 @@ const struct verb vm_verbs[] = {
 		.example = "holdfast vm show db",
 		.operands = one_vm,
 		.run = vm_show },
+	{
+		.name = "set",
+		.summary = "change a VM, while it runs as far as that goes",
+		.text = "What a running guest cannot get is stored and named: it gets it at its next start "
+			"(`pending` "
+			"in vm show).",
+		.example = "holdfast vm set db --cpus 4 --memory 4G\nholdfast vm set db --add-disk 20G",
+		.operands = one_vm,
+		.options = vm_set_options,
+		.goes_on = "clusterd finishes what it has begun; see `holdfast vm show`",
+		.run = vm_set,
+	},
 	{
 		.name = "start",
 		.summary = "run a VM; a saved one goes on where it was",

@@ -10,6 +10,8 @@
 #include "hypervisor/group-private.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/vm-private.h"
+#include "proto/control.h"
+#include "proto/pending.h"
 
 static bool held_by_move(const struct group *group)
 {
@@ -196,6 +198,10 @@ Holdfast__VmStatus *vm_status(const struct vm *vm)
 	status->state = vm->state;
 	status->cpus = vm->definition->cpus;
 	status->memory_mib = vm->definition->memory_mib;
+	status->cpus_max = qemu_cpus_max(vm->definition);
+	status->memory_max_mib = control_memory_max_mib(vm->definition);
+	if (vm->running && vm_has_process(vm))
+		pending_lines(vm->running, vm->wanted, &status->pending, &status->n_pending);
 	if (vm_has_process(vm) && vm->guest.cold_boot_ms > 0)
 		status->uptime_s = (uint64_t)((clock_boot_ms() - vm->guest.cold_boot_ms) / 1000);
 	struct rundir_guest history = vm->guest;

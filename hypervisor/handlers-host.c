@@ -9,7 +9,9 @@
 #include "hypervisor/control.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/host-events.h"
+#include "hypervisor/hotplug.h"
 #include "hypervisor/tap.h"
+#include "proto/json.h"
 
 #define LOCK_MS 30000
 
@@ -161,6 +163,37 @@ HANDLER(serve_vm_update)
 	return failed ? -1 : reply_done(reply, err);
 }
 
+// The three parts of a change that clusterd makes: what comes before and between them is its own (volumes, the CIB).
+static int change_vm(struct vm *vm, const Holdfast__HostVmChange *change, struct error *err)
+{
+	struct group *group = vm->group;
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_CHECK)
+		return hotplug_check(vm, change->vm, err);
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_REMOVE)
+		return hotplug_remove(vm, change->vm, err);
+	if (handler_put_vm(group, change->vm, err))
+		return -1;
+	vm = group_vm_find(group, change->vm->name);
+	if (vm_has_process(vm) && group_promote(group, false, err))
+		return -1;
+	return hotplug_apply(vm, err);
+}
+
+HANDLER(serve_vm_change)
+{
+	struct hypervisor *hv = data;
+	const Holdfast__HostVmChange *change = request->host_vm_change;
+	if (!change->vm)
+		return error_set(err, ERROR_USAGE, "the request has no VM");
+	struct vm *vm = handler_lock_vm(hv, change->vm->name, LOCK_MS, err);
+	if (!vm)
+		return -1;
+	struct group *group = vm->group;
+	int failed = change_vm(vm, change, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
 // ---- the machine
 
 static void add_groups(struct hypervisor *hv, Holdfast__HostStatus *status)
@@ -180,6 +213,10 @@ static void add_groups(struct hypervisor *hv, Holdfast__HostStatus *status)
 		status->groups[status->n_groups++] = one;
 		for (size_t i = 0; i < group->vm_count; i++) {
 			Holdfast__VmStatus *vm = vm_status(group->vms[i]);
+			const Holdfast__Vm *running = group->vms[i]->running;
+			// clusterd compares it with the CIB's definition, which may be newer than ours.
+			if (vm && running && vm_has_process(group->vms[i]))
+				vm->running = (Holdfast__Vm *)proto_copy(&running->base);
 			if (vm)
 				status->vms[status->n_vms++] = vm;
 		}
@@ -290,6 +327,7 @@ const struct rpc_handler host_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_REPLICA_APPLY, LOCAL, serve_replica_apply },
 	{ HOLDFAST__REQUEST__BODY_REPLICA_READY, LOCAL, serve_replica_ready },
 	{ HOLDFAST__REQUEST__BODY_REPLICA_DELETE, LOCAL, serve_replica_delete },
+	{ HOLDFAST__REQUEST__BODY_HOST_VM_CHANGE, LOCAL, serve_vm_change },
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_UPDATE, LOCAL, serve_vm_update },
 	{ HOLDFAST__REQUEST__BODY_HOST_EVENTS, LOCAL, serve_host_events },
 	{ 0 },

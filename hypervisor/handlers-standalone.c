@@ -164,6 +164,35 @@ HANDLER(serve_vm_create)
 	return failed ? -1 : reply_name(reply, vm->name, err);
 }
 
+HANDLER(serve_vm_set)
+{
+	const Holdfast__VmSet *set = request->vm_set;
+	struct vm *vm = handler_lock_vm(data, set->vm ? set->vm->name : "", LOCK_MS, err);
+	if (!vm)
+		return -1;
+	struct group *group = vm->group;
+	int failed = standalone_set_vm(group, set, err);
+	vm = group_vm_find(group, set->vm->name);
+	if (!failed && vm)
+		reply->vm = vm_status(vm);
+	if (reply->vm)
+		reply->body_case = HOLDFAST__REPLY__BODY_VM;
+	task_unlock(&group->mutex);
+	return failed || reply->vm ? failed : error_set(err, ERROR_FAILED, "no memory for a reply");
+}
+
+HANDLER(serve_group_set)
+{
+	const Holdfast__GroupSet *set = request->group_set;
+	struct hypervisor *hv = data;
+	if (!group_find(hv, set->name))
+		return error_set(
+			err, ERROR_NOT_FOUND, "there is no group %.63s: see 'holdfast group list'", set->name);
+	return error_set(err, ERROR_USAGE,
+		"group %s can run nowhere else: this is the stand-alone machine %s; owners are for clusters",
+		set->name, hv->config.node);
+}
+
 HANDLER(serve_vm_delete)
 {
 	struct vm *vm = handler_lock_vm(data, request->vm_delete->name, LOCK_MS, err);
@@ -232,6 +261,8 @@ const struct rpc_handler standalone_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_GROUP_START, LOCAL, serve_start },
 	{ HOLDFAST__REQUEST__BODY_GROUP_STOP, LOCAL, serve_stop },
 	{ HOLDFAST__REQUEST__BODY_VM_CREATE, LOCAL, serve_vm_create },
+	{ HOLDFAST__REQUEST__BODY_VM_SET, LOCAL, serve_vm_set },
+	{ HOLDFAST__REQUEST__BODY_GROUP_SET, LOCAL, serve_group_set },
 	{ HOLDFAST__REQUEST__BODY_VM_DELETE, LOCAL, serve_vm_delete },
 	{ HOLDFAST__REQUEST__BODY_VOLUME_LIST, LOCAL, serve_volume_list },
 	{ HOLDFAST__REQUEST__BODY_VOLUME_SHOW, LOCAL, serve_volume_show },

@@ -9,6 +9,7 @@
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-screen.h"
+#include "proto/json.h"
 
 #define LOCK_MS 30000
 #define SHUT_DOWN_MS 60000
@@ -212,6 +213,7 @@ HANDLER(serve_show)
 	reply->vm = vm_status(vm);
 	if (!reply->vm)
 		return error_set(err, ERROR_FAILED, "no memory for a reply");
+	reply->vm->definition = (Holdfast__Vm *)proto_copy(&vm->wanted->base);
 	reply->body_case = HOLDFAST__REPLY__BODY_VM;
 	return 0;
 }

@@ -2,6 +2,7 @@
 // Virtual processors and memory of a running guest: more of them within what it was started with room for. QEMU is asked what there is, before
 // and after, so that nothing is counted twice. Processors are never taken away: that crashes QEMU 7.2.
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/group-private.h"
@@ -35,6 +36,20 @@ static json_t *lowest_free(const json_t *slots)
 	return NULL;
 }
 
+static int keep_type(struct vm *vm, const char *type, struct error *err)
+{
+	Holdfast__Plugged *plugged = vm->running->plugged;
+	if (!type || !strcmp(plugged->cpu_type, type))
+		return 0;
+	char *copy = strdup(type);
+	if (!copy)
+		return error_set(err, ERROR_FAILED, "no memory for VM %s", vm->name);
+	if (plugged->cpu_type != (const char *)protobuf_c_empty_string)
+		free(plugged->cpu_type);
+	plugged->cpu_type = copy;
+	return running_keep(vm, err);
+}
+
 static int add_one(struct vm *vm, uint32_t number, struct error *err)
 {
 	json_t *slots = NULL;
@@ -51,7 +66,13 @@ static int add_one(struct vm *vm, uint32_t number, struct error *err)
 	snprintf(id, sizeof(id), "cpu%" PRIu32, number);
 	json_object_set(arguments, "driver", json_object_get(slot, "type"));
 	json_object_set_new(arguments, "id", json_string(id));
+	json_object_del(arguments, "node-id"); // QEMU's own to choose, as for an incoming guest
+	int failed = keep_type(vm, json_string_value(json_object_get(slot, "type")), err);
 	json_decref(slots);
+	if (failed) {
+		json_decref(arguments);
+		return -1;
+	}
 	return qmp_command(vm->qmp, "device_add", arguments, QMP_TIMEOUT_MS, NULL, err);
 }
 
@@ -101,18 +122,19 @@ static int query_growth(struct vm *vm, uint64_t *requested_mib, bool *found, str
 	return 0;
 }
 
-// What the wanted memory is for the device: in its steps, within what it was made for.
-static bool growth_for(const Holdfast__Vm *running, uint64_t memory_mib, uint64_t *mib)
+// In the steps of the device, and within what it was made for.
+bool hotplug_memory_goes(const Holdfast__Vm *running, uint64_t memory_mib)
 {
 	uint64_t boot = qemu_boot_memory_mib(running);
-	*mib = memory_mib > boot ? memory_mib - boot : 0;
-	return memory_mib >= boot && *mib <= qemu_growth_mib(running) && *mib % QEMU_GROWTH_STEP_MIB == 0;
+	return memory_mib >= boot && memory_mib - boot <= qemu_growth_mib(running) &&
+		(memory_mib - boot) % QEMU_GROWTH_STEP_MIB == 0;
 }
 
 int hotplug_memory(struct vm *vm, struct error *err)
 {
-	uint64_t mib, wanted = vm->wanted->memory_mib, before = vm->running->memory_mib;
-	if (wanted == before || !qemu_growth_mib(vm->running) || !growth_for(vm->running, wanted, &mib))
+	uint64_t wanted = vm->wanted->memory_mib, before = vm->running->memory_mib;
+	uint64_t mib = wanted - qemu_boot_memory_mib(vm->running);
+	if (wanted == before || !qemu_growth_mib(vm->running) || !hotplug_memory_goes(vm->running, wanted))
 		return 0;
 	if (wanted > before && group_admit(group_hypervisor(vm->group), vm->wanted, err))
 		return -1;

@@ -4,13 +4,15 @@
 #ifndef HYPERVISOR_HOTPLUG_H
 #define HYPERVISOR_HOTPLUG_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include "common/error.h"
 #include "proto/definition.pb-c.h"
 
 struct vm;
 
-// Pure: what a guest that runs as RUNNING cannot be asked for, and would not get by a restart either, or only by losing something.
-int hotplug_check(const Holdfast__Vm *running, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;
+// Refuses what the guest cannot be asked for as long as it runs, or is saved, and what this node has no room for. Changes nothing.
+int hotplug_check(const struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;
 // Takes out of the guest what WANTED does not have any more: before the definition is changed and the volumes go.
 int hotplug_remove(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
 // Makes the guest what its wanted definition says, as far as that goes while it runs; its new volumes are there.
@@ -23,6 +25,16 @@ int hotplug_settle(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // hotplug-size.c
 int hotplug_cpus(struct vm *vm, struct error *err) MUST_CHECK;		// waits
 int hotplug_memory(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+// Whether a guest that runs as RUNNING can be given this much.
+bool hotplug_memory_goes(const Holdfast__Vm *running, uint64_t memory_mib);
 int hotplug_settle_size(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+
+// QEMU says that a device is gone: one that nobody waits for any more leaves vm->running too.
+void hotplug_on_deleted(struct vm *vm, const char *id);
+
+// hotplug-devices.c
+int hotplug_remove_devices(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
+int hotplug_add_devices(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+int hotplug_settle_devices(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 
 #endif

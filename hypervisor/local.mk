@@ -5,7 +5,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h hypervisor/disk-format.c \
 	hypervisor/disk-format.h hypervisor/qemu-devices.c hypervisor/qemu-devices.h hypervisor/control.c hypervisor/control.h \
 	hypervisor/control-plan.c hypervisor/control-plan.h hypervisor/control-qemu.c hypervisor/control-status.c \
-	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h hypervisor/hotplug.c hypervisor/hotplug-size.c \
+	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h hypervisor/hotplug.c hypervisor/hotplug-devices.c hypervisor/hotplug-size.c \
 	hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h hypervisor/save-file.c hypervisor/save-file.h \
 	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c hypervisor/save-index.h \
@@ -31,7 +31,7 @@ libhypervisor_a_SOURCES += \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
 	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
-	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-define.h \
+	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-set.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
 	hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h
 
@@ -53,6 +53,8 @@ tests_unit_test_checkpoint_tree_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_saved_state_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_disks_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_vm_state_LDADD = $(HYPERVISOR_TEST_LIBS)
+
+EXTRA_DIST += tests/integration/guest-shell.sh tests/integration/test-vm-set.sh tests/integration/test-vm-set-devices.sh
 
 FUZZ_TARGETS += tests/fuzz/fuzz-qmp tests/fuzz/fuzz-save-header tests/fuzz/fuzz-save-index
 tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz-qmp.c $(FUZZ_DRIVER)

@@ -147,6 +147,11 @@ uint32_t qemu_cpus_max(const Holdfast__Vm *vm)
 	return vm->control && vm->control->cpus_max > vm->cpus ? vm->control->cpus_max : vm->cpus;
 }
 
+uint32_t qemu_boot_cpus(const Holdfast__Vm *vm)
+{
+	return vm->plugged && vm->plugged->boot_cpus ? vm->plugged->boot_cpus : vm->cpus;
+}
+
 uint64_t qemu_boot_memory_mib(const Holdfast__Vm *vm)
 {
 	return vm->plugged && vm->plugged->boot_memory_mib ? vm->plugged->boot_memory_mib : vm->memory_mib;
@@ -180,10 +185,14 @@ static void add_size(struct args *args, const struct qemu_params *params)
 {
 	const Holdfast__Vm *vm = params->vm;
 	uint64_t ram_kib = qemu_ram_kib(vm, params->kvm), growth_mib = qemu_growth_mib(vm);
-	if (qemu_cpus_max(vm) > vm->cpus)
-		add(args, "-smp", "%" PRIu32 ",maxcpus=%" PRIu32, vm->cpus, qemu_cpus_max(vm));
+	uint32_t cpus = qemu_boot_cpus(vm);
+	if (qemu_cpus_max(vm) > cpus)
+		add(args, "-smp", "%" PRIu32 ",maxcpus=%" PRIu32, cpus, qemu_cpus_max(vm));
 	else
-		add(args, "-smp", "%" PRIu32, vm->cpus);
+		add(args, "-smp", "%" PRIu32, cpus);
+	for (; cpus < vm->cpus; cpus++)
+		add(args, "-device", "%s,id=cpu%" PRIu32 ",socket-id=0,core-id=%" PRIu32 ",thread-id=0",
+			vm->plugged->cpu_type, cpus, cpus);
 	if (!growth_mib) {
 		add(args, "-m", "%" PRIu64 "K", ram_kib);
 		return;

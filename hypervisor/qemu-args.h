@@ -45,6 +45,7 @@ uint64_t qemu_ram_kib(const Holdfast__Vm *vm, bool kvm);
 
 // What the guest was started with; memory_mib may be more by now.
 uint64_t qemu_boot_memory_mib(const Holdfast__Vm *vm);
+uint32_t qemu_boot_cpus(const Holdfast__Vm *vm);
 uint32_t qemu_cpus_max(const Holdfast__Vm *vm);	// never less than its cpus
 // Size of the virtio-mem device (id QEMU_GROWTH_ID) that it can grow into while it runs, of which memory_mib less the boot memory is in use;
 // 0: it has none. A 64-bit Linux has the driver. Linux makes use of it in whole units.

@@ -224,6 +224,8 @@ static json_t *root_port(size_t i)
 
 static bool has_scsi(const Holdfast__Vm *vm)
 {
+	if (vm->plugged && vm->plugged->scsi)
+		return true;
 	for (size_t i = 0; i < vm->n_disks; i++)
 		if (shape_disk_bus(vm, vm->disks[i]) == HOLDFAST__DISK_BUS__BUS_SCSI)
 			return true;

@@ -10,6 +10,7 @@
 #include "hypervisor/hotplug.h"
 #include "hypervisor/vm-private.h"
 #include "proto/json.h"
+#include "proto/shape.h"
 
 #define FILE_NAME "running.json"
 #define FILE_LIMIT (1u << 20)
@@ -38,24 +39,20 @@ void running_drop(struct vm *vm)
 	vm->definition = vm->wanted;
 }
 
-// The fields that hold at once, whatever runs; the rest is QEMU's.
-static void take_over(Holdfast__Vm *running, const Holdfast__Vm *wanted)
-{
-	running->target = wanted->target;
-	running->offline_action = wanted->offline_action;
-	running->restart_limit = wanted->restart_limit;
-	running->restart_period_s = wanted->restart_period_s;
-}
-
 int running_set(struct vm *vm, const Holdfast__Vm *definition, struct error *err)
 {
 	Holdfast__Vm *copy = copy_of(definition ? definition : vm->wanted, err);
 	if (!copy)
 		return -1;
 	running_drop(vm);
-	take_over(copy, vm->wanted);
+	hotplug_follow(copy, vm->wanted);
 	if (!copy->plugged->boot_memory_mib)
 		copy->plugged->boot_memory_mib = copy->memory_mib;
+	if (!copy->plugged->boot_cpus)
+		copy->plugged->boot_cpus = copy->cpus;
+	for (size_t i = 0; i < copy->n_disks; i++)
+		copy->plugged->scsi |= qemu_disk_there(copy, i) &&
+			shape_disk_bus(copy, copy->disks[i]) == HOLDFAST__DISK_BUS__BUS_SCSI;
 	vm->running = copy;
 	vm->definition = copy;
 	return 0;
@@ -87,7 +84,6 @@ void running_follow(struct vm *vm, const Holdfast__Vm *wanted)
 		vm->definition = wanted;
 		return;
 	}
-	take_over(vm->running, wanted);
 	hotplug_follow(vm->running, wanted);
 	if (vm_has_process(vm) && running_keep(vm, &err))
 		log_warning("vm=%s %s", vm->name, err.message);

@@ -153,12 +153,15 @@ static int fill_nics(struct hypervisor *hv, Holdfast__Vm *vm, struct error *err)
 	return 0;
 }
 
+// Disks without a volume get one.
 static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error *err)
 {
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		Holdfast__Disk *disk = vm->disks[i];
 		char name[140];
 		uint32_t index = 1;
+		if (disk->volume)
+			continue;
 		snprintf(name, sizeof(name), "disk%zu", i);
 		if (!disk->name[0] && set_text(&disk->name, name, err))
 			return -1;
@@ -180,6 +183,14 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 	return 0;
 }
 
+int standalone_fill_parts(
+	struct hypervisor *hv, Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error *err)
+{
+	if (shape_fill(vm, err) || fill_nics(hv, vm, err))
+		return -1;
+	return fill_disks(spec, vm, err);
+}
+
 static int fill_vm(const struct group *group, Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error *err)
 {
 	char text[48];
@@ -193,12 +204,12 @@ static int fill_vm(const struct group *group, Holdfast__GroupSpec *spec, Holdfas
 		vm->restart_period_s = RESTART_PERIOD_DEFAULT_S;
 	if (!vm->uuid[0] && (random_uuid(text, sizeof(text), err) || set_text(&vm->uuid, text, err)))
 		return -1;
-	if (shape_fill(vm, err) || fill_nics(group->hv, vm, err))
-		return -1;
+	for (size_t i = 0; i < vm->n_disks; i++)
+		vm->disks[i]->volume = 0;
 	// In a group that is online it is started by hand; else it starts with its group.
 	vm->target = group_wanted(group) == WANTED_STARTED ? HOLDFAST__VM_TARGET__TARGET_OFF
 							   : HOLDFAST__VM_TARGET__TARGET_RUNNING;
-	return fill_disks(spec, vm, err);
+	return standalone_fill_parts(group->hv, spec, vm, err);
 }
 
 static int add_vm(Holdfast__GroupSpec *spec, const Holdfast__Vm *wish, struct error *err)
@@ -213,7 +224,7 @@ static int add_vm(Holdfast__GroupSpec *spec, const Holdfast__Vm *wish, struct er
 	return 0;
 }
 
-static int take_over(struct group *group, const Holdfast__GroupSpec *spec, struct error *err)
+int standalone_take_over(struct group *group, const Holdfast__GroupSpec *spec, struct error *err)
 {
 	struct hypervisor *hv = group->hv;
 	Holdfast__GroupSpec *before = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);
@@ -231,6 +242,14 @@ static int take_over(struct group *group, const Holdfast__GroupSpec *spec, struc
 	return failed;
 }
 
+int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struct error *err)
+{
+	return qemu_definition_check(vm, err) || tap_check(&group->hv->config, vm, err) ||
+			group_admit_ever(group->hv, vm, err)
+		? -1
+		: 0;
+}
+
 int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct error *err)
 {
 	struct vm *there = groups_vm_find(group->hv, wish->name);
@@ -244,18 +263,14 @@ int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct e
 	if (!failed)
 		failed = fill_vm(group, spec, spec->vms[spec->n_vms - 1], err);
 	if (!failed)
-		failed = qemu_definition_check(spec->vms[spec->n_vms - 1], err);
+		failed = standalone_check_vm(group, spec->vms[spec->n_vms - 1], err);
 	if (!failed)
-		failed = tap_check(&group->hv->config, spec->vms[spec->n_vms - 1], err);
-	if (!failed)
-		failed = group_admit_ever(group->hv, spec->vms[spec->n_vms - 1], err);
-	if (!failed)
-		failed = take_over(group, spec, err);
+		failed = standalone_take_over(group, spec, err);
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	return failed;
 }
 
-static void remove_volume(Holdfast__Group *group, uint32_t index)
+void standalone_remove_volume(Holdfast__Group *group, uint32_t index)
 {
 	for (size_t i = 0; i < group->n_volumes; i++) {
 		if (group->volumes[i]->index != index)
@@ -286,13 +301,13 @@ int standalone_delete_vm(struct group *group, const char *name, struct error *er
 		if (strcmp(spec->vms[i]->name, name))
 			continue;
 		for (size_t k = 0; k < spec->vms[i]->n_disks; k++)
-			remove_volume(spec->group, spec->vms[i]->disks[k]->volume);
+			standalone_remove_volume(spec->group, spec->vms[i]->disks[k]->volume);
 		holdfast__vm__free_unpacked(spec->vms[i], NULL);
 		spec->n_vms--;
 		memmove(spec->vms + i, spec->vms + i + 1, (spec->n_vms - i) * sizeof(spec->vms[0]));
 		break;
 	}
-	int failed = take_over(group, spec, err);
+	int failed = standalone_take_over(group, spec, err);
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	return failed;
 }

@@ -105,8 +105,8 @@ static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct er
 	const Holdfast__Disk *disk = vm->definition->disks[i];
 	cleanup_fd int fd = -1;
 	struct stat info;
-	if (storage_open_volume(group_hypervisor(vm->group)->storage, group, disk->volume, &fd,
-		    &passed->bytes, err) ||
+	if (storage_open_volume(
+		    group_hypervisor(vm->group)->storage, group, disk->volume, &fd, &passed->bytes, err) ||
 		(is_qcow2(vm, i) && disk_format_ready(fd, disk->size_bytes, passed->bytes, err)))
 		return error_prefix(err, "disk %s", disk->name);
 	if (fstat(fd, &info))
@@ -116,7 +116,8 @@ static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct er
 }
 
 // From HOLD to the volume that was passed.
-static size_t add_attach_steps(const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
+static size_t add_attach_steps(
+	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
 {
 	size_t count = 0;
 	steps[count++] = (struct qmp_step){ "blockdev-add", qemu_real_node(i, passed->device) };
@@ -153,6 +154,16 @@ static int drop_passed(struct vm *vm, struct error *err)
 	return qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err);
 }
 
+// Of one disk, while the vcpus run; the others' are dropped by now.
+static int drop_one(struct vm *vm, size_t i, struct error *err)
+{
+	if (qmp_command(vm->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)),
+		    QMP_TIMEOUT_MS, NULL, err))
+		return error_prefix(err, "VM %s", vm->name);
+	vm->fds_linger = false;
+	return 0;
+}
+
 static int attach_all(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
@@ -181,6 +192,20 @@ static int attach_all(struct vm *vm, struct error *err)
 		return error_prefix(err, "VM %s: its disks cannot be attached", vm->name);
 	vm->disks = VM_DISKS_REAL;
 	return 0;
+}
+
+int vm_attach_disk(struct vm *vm, size_t i, struct error *err)
+{
+	struct qmp_step steps[STEPS_EACH];
+	struct passed passed;
+	if (pass_volume(vm, i, &passed, err))
+		return error_prefix(err, "VM %s", vm->name);
+	size_t count = add_attach_steps(vm, i, &passed, steps);
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
+		return error_prefix(
+			err, "VM %s: disk %s cannot be attached", vm->name, vm->definition->disks[i]->name);
+	vm->fds_linger = true;
+	return vm->state == HOLDFAST__VM_STATE__VM_RUNNING ? drop_one(vm, i, err) : 0;
 }
 
 int vm_attach_disks(struct vm *vm, struct error *err)
@@ -312,30 +337,33 @@ static bool has_open(pid_t pid, const struct stat *volume)
 	return found;
 }
 
-static int check_closed(struct vm *vm, struct error *err)
+int vm_await_disk_closed(struct vm *vm, size_t i, struct error *err)
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
-	for (size_t i = 0; i < vm->disk_count; i++) {
-		cleanup_fd int fd = -1;
-		uint64_t bytes;
-		struct stat volume;
-		if (!has_disk(vm, i))
-			continue;
-		if (storage_open_volume(
-			    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+	cleanup_fd int fd = -1;
+	uint64_t bytes;
+	struct stat volume;
+	if (storage_open_volume(
+		    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+		return -1;
+	if (fstat(fd, &volume))
+		return error_set_errno(err, errno, "VM %s: volume %u", vm->name, volume_of(vm, i));
+	close(steal_fd(&fd));
+	for (int tries = 0; has_open(vm->guest.pid, &volume); tries++) {
+		if (tries == CLOSE_TRIES)
+			return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps disk %s open",
+				vm->name, (int)vm->guest.pid, vm->definition->disks[i]->name);
+		if (task_pause(CLOSE_PAUSE_MS, err))
 			return -1;
-		if (fstat(fd, &volume))
-			return error_set_errno(err, errno, "VM %s: volume %u", vm->name, volume_of(vm, i));
-		close(steal_fd(&fd));
-		for (int tries = 0; has_open(vm->guest.pid, &volume); tries++) {
-			if (tries == CLOSE_TRIES)
-				return error_set(err, ERROR_BUSY,
-					"VM %s: QEMU (process %d) keeps disk %s open", vm->name,
-					(int)vm->guest.pid, vm->definition->disks[i]->name);
-			if (task_pause(CLOSE_PAUSE_MS, err))
-				return -1;
-		}
 	}
+	return 0;
+}
+
+static int check_closed(struct vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < vm->disk_count; i++)
+		if (has_disk(vm, i) && vm_await_disk_closed(vm, i, err))
+			return -1;
 	return 0;
 }
 
@@ -343,8 +371,9 @@ static int check_vars_closed(struct vm *vm, struct error *err)
 {
 	for (int tries = 0; uefi_is_open(vm); tries++) {
 		if (tries == CLOSE_TRIES)
-			return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps its UEFI variables open",
-				vm->name, (int)vm->guest.pid);
+			return error_set(err, ERROR_BUSY,
+				"VM %s: QEMU (process %d) keeps its UEFI variables open", vm->name,
+				(int)vm->guest.pid);
 		if (task_pause(CLOSE_PAUSE_MS, err))
 			return -1;
 	}

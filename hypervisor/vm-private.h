@@ -65,6 +65,10 @@ bool vm_is_up(const struct vm *vm);	// running, paused, or on its way from or to
 void vm_watch(struct vm *vm, int pidfd);
 int vm_connect(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits: QMP
 // Once its vcpus run: QEMU lets go of the descriptors that vm_attach_disks passed.
+// One disk that was added to a QEMU, on HOLD until now.
+int vm_attach_disk(struct vm *vm, size_t i, struct error *err) MUST_CHECK;	// waits
+// ERROR_BUSY: QEMU has its volume still open.
+int vm_await_disk_closed(struct vm *vm, size_t i, struct error *err) MUST_CHECK;	// waits
 int vm_disks_after_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // Sizes of its disks as the guest sees them, in their order, for vm_spawn.
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err) MUST_CHECK;

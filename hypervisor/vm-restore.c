@@ -141,8 +141,13 @@ static int restore_from(struct vm *vm, struct restore_work *work, struct error *
 		return -1;
 	if (!restore_into(vm, work, &why))
 		return 0;
-	if (vm->pidfd < 0)
+	char words[160] = "";
+	if (vm->pidfd < 0) {
+		vm_last_words(vm, words, sizeof(words));
 		vm_forget_process(vm);
+	}
+	if (words[0])
+		error_set(&why, why.code, "QEMU gave up: %s", words);
 	if (vm_end(vm, UNDO_MS, &ignored))
 		log_error("vm=%s %s", vm->name, ignored.message);
 	error_copy(err, &why);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/hotplug.h"
 #include "hypervisor/control.h"
 
 #define RECONNECT_TRIES 10
@@ -246,6 +247,8 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 		vm_event_now(vm, VM_EVENT_PAUSED);
 		host_event(group_hypervisor(vm->group), "vm-io-error", group_name(vm->group), vm->name, 0, 0,
 			NULL, 0, "%s", vm->reason);
+	} else if (!strcmp(event, "DEVICE_DELETED")) {
+		hotplug_on_deleted(vm, json_string_value(json_object_get(data, "device")));
 	} else if (!strcmp(event, "SHUTDOWN") && json_is_true(json_object_get(data, "guest"))) {
 		vm->guest_powered_off = true;
 		task_wake(&vm->powered_off);

@@ -44,6 +44,7 @@ static int volume_path(const struct storage *storage, const Holdfast__Group *gro
 // ---- making volumes, on a worker thread
 
 struct making {
+	const Holdfast__Group *before; // as it was applied last, for drop_volumes
 	const struct storage *storage;
 	const Holdfast__Group *group;
 };
@@ -167,6 +168,31 @@ static int make_group(void *data, struct error *err)
 	return result;
 }
 
+static bool has_volume(const Holdfast__Group *group, uint32_t index)
+{
+	for (size_t i = 0; i < group->n_volumes; i++)
+		if (group->volumes[i]->index == index)
+			return true;
+	return false;
+}
+
+// Those that the definition had when it was last applied here and has no more: a later volume of the same number must not find their data.
+static int drop_volumes(void *data, struct error *err)
+{
+	const struct making *making = data;
+	for (size_t i = 0; i < making->before->n_volumes; i++) {
+		uint32_t index = making->before->volumes[i]->index;
+		char path[PATH_MAX];
+		if (index == STATE_INDEX || has_volume(making->group, index))
+			continue;
+		if (volume_path(making->storage, making->group, index, path, sizeof(path), err) < 0)
+			return -1;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return error_set_errno(err, errno, "cannot remove %s", path);
+	}
+	return 0;
+}
+
 static int file_apply(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
 	const char *node, struct error *err)
 {
@@ -181,7 +207,10 @@ static int file_apply(struct storage *storage, struct replica *replica, const Ho
 			log_warning("group=%s %s", group->name, undo.message);
 		return -1;
 	}
-	return fresh ? 0 : replica_save(storage, replica, group, err);
+	if (fresh)
+		return 0;
+	making.before = replica->group;
+	return task_offload(drop_volumes, &making, err) < 0 ? -1 : replica_save(storage, replica, group, err);
 }
 
 static int file_bring_up(struct storage *storage, struct replica *replica, struct error *err)

@@ -11,6 +11,7 @@ UNIT_TESTS += tests/unit/test-fence
 UNIT_TESTS += tests/unit/test-file
 UNIT_TESTS += tests/unit/test-frame
 UNIT_TESTS += tests/unit/test-json
+UNIT_TESTS += tests/unit/test-pending
 UNIT_TESTS += tests/unit/test-log
 UNIT_TESTS += tests/unit/test-loop
 UNIT_TESTS += tests/unit/test-move-state

@@ -22,6 +22,7 @@
 #include "hypervisor/vm-private.h"
 
 #define GREETING_TIMEOUT_MS 30000
+#define TOUCHED_TIMEOUT_MS 120000 // with all memory touched first
 #define FIRST_FD 10 // in QEMU
 #define UIDS_MAX 65000
 #define SOCKETS 4
@@ -257,7 +258,8 @@ static int start_process(struct vm *vm, enum vm_spawn kind, const uint64_t *disk
 		.vm = vm->definition,
 		.qemu = hv->config.qemu,
 		.kvm = vm->kvm,
-		.incoming = kind == VM_SPAWN_INCOMING,
+		.incoming = kind != VM_SPAWN_BOOT,
+		.prealloc = kind == VM_SPAWN_INCOMING_TOUCHED,
 		.disk_bytes = disk_bytes,
 		.qmp_fd = FIRST_FD,
 		.agent_fd = FIRST_FD + 1,
@@ -341,7 +343,8 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	vm->fds_linger = false;
 	if (rundir_start_time(vm->guest.pid, &vm->guest.start_time, err) ||
 		vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
-		vm_connect(vm, GREETING_TIMEOUT_MS, err) || vm_vnc_listen(vm, err)) {
+		vm_connect(vm, kind == VM_SPAWN_INCOMING_TOUCHED ? TOUCHED_TIMEOUT_MS : GREETING_TIMEOUT_MS,
+			err) || vm_vnc_listen(vm, err)) {
 		add_last_words(vm, err);
 		return -1;
 	}

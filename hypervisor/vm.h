@@ -28,7 +28,8 @@ pid_t vm_pid(const struct vm *vm);
 double vm_stopped_ms(const struct vm *vm);	// 0 too when it has resumed since
 double vm_resumed_ms(const struct vm *vm);
 
-enum vm_spawn { VM_SPAWN_BOOT, VM_SPAWN_INCOMING };	// INCOMING: -incoming defer; memory comes from a save or a move
+// INCOMING: -incoming defer; memory comes from a save or a move. INCOMING_TOUCHED: and all of it is there before the greeting, so that it is filled faster.
+enum vm_spawn { VM_SPAWN_BOOT, VM_SPAWN_INCOMING, VM_SPAWN_INCOMING_TOUCHED };
 // Starts QEMU to its QMP greeting: paused, placeholder disks of the given sizes (bytes, in the order of the definition's disks).
 int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, struct error *err) MUST_CHECK;	// waits
 // Real disks in place of HOLD; the group's volumes must be Primary here. Works before the guest ever ran, while it is paused and while INMIGRATE.

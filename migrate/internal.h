@@ -25,6 +25,7 @@ struct move_vm { // one VM that has a QEMU
 	char name[64];
 	int stream; // a descriptor until QEMU has it; -1: none yet
 	pid_t pid; // source: of the QEMU that the move was prepared for
+	uint32_t devices; // source: a sum of its definition then: devices may come and go
 	struct copy_view copy; // source, live
 };
 

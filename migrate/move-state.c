@@ -3,6 +3,7 @@
 #include "migrate/move-state.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 // Entries are the next state + 1, so that 0 means "not allowed".
@@ -118,4 +119,14 @@ enum move_state move_state_parse(const char *name)
 			return state;
 	}
 	return MOVE_NONE;
+}
+
+bool move_qemu_takes(const char *source, const char *target)
+{
+	unsigned from[2] = { 0, 0 }, to[2] = { 0, 0 };
+
+	// Who does not say it is not refused for it: the stream has marks of its own.
+	if (sscanf(source, "%u.%u", &from[0], &from[1]) != 2 || sscanf(target, "%u.%u", &to[0], &to[1]) != 2)
+		return true;
+	return to[0] != from[0] ? to[0] > from[0] : to[1] >= from[1];
 }

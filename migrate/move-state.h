@@ -53,4 +53,7 @@ const char *move_state_name(enum move_state state);
 const char *move_event_name(enum move_event event);
 enum move_state move_state_parse(const char *name); // MOVE_NONE if it is no name
 
+// Whether a guest of QEMU SOURCE ("7.2.22") can go on in QEMU TARGET: not in one of an older series.
+bool move_qemu_takes(const char *source, const char *target);
+
 #endif

@@ -12,7 +12,7 @@
 
 #define CONNECT_MS 5000u
 #define LEASE_MS 7200000u
-#define PREPARE_MS 30000u
+#define PREPARE_MS 120000u // a quick move's memory is touched on the target first
 #define LOCK_MS 10000u
 #define MAX_PAUSE_MS 1000u // LIVE_QUICK, where nobody said another
 #define TRIES 3
@@ -179,6 +179,22 @@ void source_close(struct move *move)
 	}
 }
 
+// Of the definition as its QEMU has it now.
+static uint32_t devices_sum(const struct vm *vm)
+{
+	const ProtobufCMessage *message = &vm_definition(vm)->base;
+	size_t size = protobuf_c_message_get_packed_size(message);
+	cleanup_free uint8_t *bytes = malloc(size + 1);
+	uint32_t sum = 2166136261u;
+
+	if (!bytes)
+		return 0;
+	protobuf_c_message_pack(message, bytes);
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ bytes[i]) * 16777619u;
+	return sum;
+}
+
 static int fill(struct move *move, const Holdfast__MovePrepare *request, struct error *err)
 {
 	const Holdfast__Group *definition = request->spec->group;
@@ -201,6 +217,7 @@ static int fill(struct move *move, const Holdfast__MovePrepare *request, struct 
 		if (move_add_vm(move, vm_name(vm), err) < 0)
 			return -1;
 		move->vms[move->vm_count - 1].pid = vm_pid(vm);
+		move->vms[move->vm_count - 1].devices = devices_sum(vm);
 		if (vm_disks_prepare_leaving(vm, err) < 0)
 			return -1;
 		if (vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED &&
@@ -269,6 +286,9 @@ int source_check(struct move *move, struct error *err)
 			return error_set(err, ERROR_CANCELLED,
 				"VM %s was started or ended since the move was prepared: try again",
 				vm_name(vm));
+		if (entry && entry->devices != devices_sum(vm))
+			return error_set(err, ERROR_CANCELLED,
+				"VM %s was changed since the move was prepared: try again", vm_name(vm));
 	}
 	for (size_t i = 0; i < move->vm_count; i++) {
 		if (!move_vm_find(move, i))

@@ -16,6 +16,7 @@
 #define LOCK_MS 10000u
 #define END_MS 10000u
 #define LOAD_MS 600000u
+#define TOUCH_MIB_MAX 16384u // more would take too long before the move
 
 // ---- letting go
 
@@ -50,8 +51,10 @@ void target_let_go(struct move *move)
 
 // ---- hello: prepare
 
-static int check_versions(const Holdfast__MoveHello *hello, struct error *err)
+static int check_versions(const Holdfast__MoveHello *hello, bool kvm, struct error *err)
 {
+	const char *accel = kvm ? "kvm" : "tcg";
+
 	if (hello->protocol != MOVE_PROTOCOL)
 		return error_set(err, ERROR_PROTOCOL,
 			"this node moves with protocol %u (Holdfast %s), node %s with %u (Holdfast %s): "
@@ -59,6 +62,11 @@ static int check_versions(const Holdfast__MoveHello *hello, struct error *err)
 			MOVE_PROTOCOL, PACKAGE_VERSION, hello->source, hello->protocol, hello->version);
 	if (!hello->spec || !hello->spec->group)
 		return error_set(err, ERROR_PROTOCOL, "a move without a definition");
+	if (strcmp(hello->accel, accel) != 0)
+		return error_set(err, ERROR_FAILED,
+			"guests run with %s on this node and with %s on node %s, and cannot go from one to "
+			"the other",
+			accel, hello->accel, hello->source);
 	if (hello->n_volume_bytes != hello->spec->group->n_volumes)
 		return error_set(err, ERROR_PROTOCOL, "a move of %zu volumes with %zu sizes",
 			hello->spec->group->n_volumes, hello->n_volume_bytes);
@@ -104,6 +112,11 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 	if (take_running(vm, hello, err) < 0)
 		return -1;
 	const Holdfast__Vm *definition = vm_definition(vm);
+	// A quick move stands still while its memory arrives; a live one has the time to touch it on the way.
+	enum vm_spawn kind =
+		hello->kind == HOLDFAST__MOVE_KIND__MOVE_QUICK && definition->memory_mib <= TOUCH_MIB_MAX
+		? VM_SPAWN_INCOMING_TOUCHED
+		: VM_SPAWN_INCOMING;
 	cleanup_free uint64_t *bytes = calloc(definition->n_disks + 1, sizeof(*bytes));
 
 	if (!bytes)
@@ -116,7 +129,14 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 	if (group_admit(group_hypervisor(vm_group(vm)), definition, err) < 0 ||
 		vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
 		return -1;
-	return vm_spawn(vm, VM_SPAWN_INCOMING, bytes, err);
+	if (vm_spawn(vm, kind, bytes, err) < 0)
+		return -1;
+	if (move_qemu_takes(hello->qemu, qmp_version(vm_qmp(vm))))
+		return 0;
+	return error_set(err, ERROR_FAILED,
+		"this node has QEMU %s and node %s has %s: a guest cannot go to an older QEMU; upgrade this "
+		"node",
+		qmp_version(vm_qmp(vm)), hello->source, hello->qemu);
 }
 
 static bool hello_moves(const Holdfast__MoveHello *hello, const char *vm)
@@ -202,7 +222,7 @@ static int check_room(const struct moves *moves, const Holdfast__MoveHello *hell
 int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello,
 	Holdfast__MoveAnswer *answer, struct error *err)
 {
-	if (check_versions(hello, err) < 0 || check_room(moves, hello, err) < 0)
+	if (check_versions(hello, moves->hv->kvm, err) < 0 || check_room(moves, hello, err) < 0)
 		return -1;
 	struct move *stale = move_find(moves, MOVE_TARGET, hello->spec->group->name);
 	if (stale && !stale->leased && (!stale->group || stale->state == MOVE_RUNNING))

@@ -99,11 +99,22 @@ static void names_are_read_back(void **state)
 	assert_int_equal(move_state_next(MOVE_SOURCE, MOVE_NONE, MOVE_EVENTS), -1);
 }
 
+static void a_guest_does_not_go_to_an_older_qemu(void **state)
+{
+	assert_true(move_qemu_takes("7.2.22", "7.2.1"));
+	assert_true(move_qemu_takes("7.2.22", "8.0.0"));
+	assert_true(move_qemu_takes("7.2.22", "10.0.0"));
+	assert_false(move_qemu_takes("8.0.0", "7.2.22"));
+	assert_false(move_qemu_takes("7.10.0", "7.2.0"));
+	assert_true(move_qemu_takes("", "7.2.22"));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_listed_pairs_are_allowed),
 	cmocka_unit_test(a_failure_never_takes_the_decision_from_the_decider),
 	cmocka_unit_test(states_that_matter_are_journaled),
 	cmocka_unit_test(names_are_read_back),
+	cmocka_unit_test(a_guest_does_not_go_to_an_older_qemu),
 };
 
 UNIT_MAIN(tests)

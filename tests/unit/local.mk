@@ -14,6 +14,7 @@ UNIT_TESTS += tests/unit/test-json
 UNIT_TESTS += tests/unit/test-pending
 UNIT_TESTS += tests/unit/test-log
 UNIT_TESTS += tests/unit/test-loop
+UNIT_TESTS += tests/unit/test-move-parties
 UNIT_TESTS += tests/unit/test-move-state
 UNIT_TESTS += tests/unit/test-name
 UNIT_TESTS += tests/unit/test-qcow2
@@ -33,6 +34,7 @@ tests_unit_test_rpc_tls_SOURCES = tests/unit/test-rpc-tls.c tests/unit/rpc-fixtu
 tests_unit_test_rpc_hostile_SOURCES = tests/unit/test-rpc-hostile.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)
+tests_unit_test_move_parties_LDADD = libmigrate.a $(UNIT_LIBS)
 tests_unit_test_copy_rule_LDADD = libmigrate.a $(UNIT_LIBS)
 
 tests_unit_test_cib_SOURCES = tests/unit/test-cib.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h

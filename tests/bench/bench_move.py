@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves between two hypervisords on this machine, with TLS and file disks, of a guest that has touched 70 % of its memory with what cannot be compressed
+and writes to 4 MiB/s of it. live-pause-*: the pause of a live move, against libvirt's between two libvirtds. quick-limit-*: the pause of a quick move,
+against its bytes over a raw socket of the same moment. quick-peer-*: against libvirt's save, copy, restore. evacuate-20: 20 VMs of 64 MiB."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from benchlib import BUILD, Skip, wait_until
+from daemon import test_guest
+from peer import Libvirtd
+
+SIZES = (128, 512, 2048)
+NAMES = tuple(f"{kind}-{size}" for kind in ("live-pause", "quick-limit") for size in SIZES) + ("quick-peer-512", "quick-peer-2048", "evacuate-20")
+VOLUME = 64 << 20
+KERNEL_MIB = 26  # touched by the guest's kernel and its root file system
+
+
+def held_mib(memory_mib, touched=0.7):
+    """What the program in the guest holds, so that TOUCHED of the memory is in use."""
+    return max(int(memory_mib * touched) - KERNEL_MIB, 4)
+
+
+class Pair:
+    """Two hypervisords, as nodes a1 and b1, and one group with COUNT VMs."""
+
+    def __init__(self, bench, memory_mib, count=1, touched=0.7):
+        self.tool, program = BUILD / "tests/tools/rpc-call", BUILD / "hypervisord"
+        for path in (self.tool, BUILD / "tests/tools/make-pki"):
+            if not path.exists():
+                raise Skip(f"{path} is not built: make check TESTS= builds it")
+        self.directory = bench.directory()
+        (self.directory / "volumes").mkdir()
+        subprocess.run([BUILD / "tests/tools/make-pki", self.directory / "pki", "a1", "b1"], check=True)
+        net = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}"
+        self.address = {"a1": f"{net}.1", "b1": f"{net}.2"}
+        kernel, initrd = test_guest()
+        for path in (kernel, initrd):
+            shutil.copy(path, self.directory / path.name)
+            (self.directory / path.name).chmod(0o644)
+        append = f"console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib, touched)},{4 if touched == 0.7 else 0}"
+        names = [f"vm{i}" for i in range(count)]
+        self.spec = {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"],
+                               "directory": str(self.directory / "volumes"),
+                               "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 1 << 28}] +
+                               [{"index": i + 1, "minor": i + 1, "name": f"{name}.disk0", "size_bytes": VOLUME} for i, name in enumerate(names)]},
+                     "vms": [{"name": name, "group": "web", "cpus": 1, "memory_mib": memory_mib, "kernel": str(self.directory / kernel.name),
+                              "initrd": str(self.directory / initrd.name), "append": append, "target": "running", "restart_limit": 1,
+                              "restart_period_s": 900, "uuid": f"6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c{i:04x}",
+                              "disks": [{"name": "disk0", "volume": i + 1, "size_bytes": VOLUME}],
+                              "serials": [{"path": str(self.directory / f"acks.{name}")}]} for i, name in enumerate(names)], "epoch": 1}
+        self.names, self.daemons = names, []
+        bench.on_end(self.end)
+        for number, node in enumerate(self.address):
+            home = self.directory / node
+            home.mkdir()
+            (home / "conf").write_text(f"[node]\nname={node}\naddress={self.address[node]}\n[hypervisor]\naccel=tcg\nmemory-reserve-mib=64\n"
+                                       f"uid-base={2100000 + 1000 * number}\nserial-directory={self.directory}\n[storage]\ndirectory={self.directory}/volumes\n")
+            self.daemons.append(subprocess.Popen(
+                [program, "--config", home / "conf", "--run-dir", home / "run", "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
+                 "--log", home / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            wait_until(f"hypervisord of {node}", lambda: self.ask(node, {"ping": {}}, check=False) is not None)
+            self.ask(node, {"replica_apply": {"spec": self.spec, "node": node}})
+        self.here, self.there = "a1", "b1"
+        self.ask("a1", {"host_group_start": {"spec": self.spec, "generation": int(time.time() * 1000), "timeout_ms": 60000, "node": "a1"}})
+        wait_until("the guests to have filled their memory", lambda: all("MEM filled" in self.console(name) for name in names), 300)
+
+    def console(self, name):
+        return "".join(path.read_text(errors="replace") for path in self.directory.glob(f"*/run/vms/{name}/console.log"))
+
+    def ask(self, node, request, check=True):
+        done = subprocess.run([self.tool, self.directory / node / "run/hypervisord.sock", "600000", json.dumps(request)], capture_output=True, text=True)
+        if done.returncode:
+            if check:
+                raise RuntimeError(f"{node}: {done.stdout}{done.stderr}")
+            return None
+        return json.loads(done.stdout) if done.stdout.strip() else {}
+
+    def move(self, kind):
+        """The event of the move."""
+        to = {"spec": self.spec, "target": self.there, "address": self.address[self.there], "timeout_ms": 60000}
+        self.ask(self.here, {"move_prepare": {**to, "kind": kind}})
+        self.ask(self.here, {"move_commit": {**to, "group": "web"}})
+        events = (self.directory / self.here / "state/host-events.jsonl").read_text().splitlines()
+        self.here, self.there = self.there, self.here
+        return next(event for event in map(json.loads, reversed(events)) if event["kind"] == "move")
+
+    def end(self):
+        for daemon in self.daemons:
+            daemon.kill()
+            daemon.wait()
+        for record in self.directory.glob("*/run/vms/*/guest.json"):
+            pid = json.loads(record.read_text())["pid"]
+            try:
+                if pid > 1 and "qemu" in pathlib.Path(f"/proc/{pid}/comm").read_text():
+                    os.kill(pid, signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+
+
+def moved_mib(event):
+    return float(re.search(r"([\d.]+) MiB of memory", event["text"])[1])
+
+
+def raw_mib_s(mib=512):
+    """One TCP connection on this machine, two threads that do nothing else."""
+    block = bytes(1 << 20)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def take():
+            client, _ = server.accept()
+            with client:
+                left, room = mib << 20, memoryview(bytearray(1 << 20))
+                while left > 0:
+                    left -= client.recv_into(room)
+        taker = threading.Thread(target=take)
+        taker.start()
+        begin = time.monotonic()
+        with socket.create_connection(server.getsockname()) as client:
+            for _ in range(mib):
+                client.sendall(block)
+            taker.join()
+        return mib / (time.monotonic() - begin)
+
+
+class Peers:
+    """Two libvirtds and one domain like ours."""
+
+    def __init__(self, bench, memory_mib):
+        self.nodes = [Libvirtd(bench), Libvirtd(bench)]
+        self.directory = bench.directory()
+        kernel, initrd = test_guest()
+        for path in (kernel, initrd):
+            shutil.copy(path, self.directory / path.name)
+            (self.directory / path.name).chmod(0o644)
+        self.console = self.directory / "console.log"
+        self.console.touch(0o666)
+        self.console.chmod(0o666)
+        disk = self.directory / "disk"
+        with open(disk, "wb") as file:
+            file.truncate(VOLUME)
+        disk.chmod(0o666)
+        extra = (f"<kernel>{self.directory}/{kernel.name}</kernel><initrd>{self.directory}/{initrd.name}</initrd>"
+                 f"<cmdline>console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib)},4</cmdline>")
+        devices = (f"<disk type='file'><driver name='qemu' type='raw' cache='none'/><source file='{disk}'/><target dev='vda' bus='virtio'/><shareable/></disk>"
+                   f"<serial type='file'><source path='{self.console}' append='on'/></serial>"
+                   f"<serial type='file'><source path='{self.directory}/acks' append='on'/><target port='1'/></serial>")
+        (self.directory / "acks").touch()
+        (self.directory / "acks").chmod(0o666)
+        self.name = "peer"
+        # RAM as ours under TCG: pre-copy corrupts guests at round sizes.
+        self.nodes[0].create(self.name, memory_mib * 1024 + 8, extra, devices, paused=False)
+        wait_until("the peer's guest to have filled its memory", lambda: "MEM filled" in self.console.read_text(errors="replace"), 300)
+
+    def live(self):
+        """Pause of a live migration in ms."""
+        source, target = self.nodes
+        target.domains.add(self.name)
+        port = 49152 + os.getpid() % 1000
+        source.run("migrate", "--live", "--unsafe", self.name, f"qemu+unix:///session?socket={target.socket}", f"tcp://127.0.0.1:{port}")
+        self.nodes.reverse()
+        info = target.run("domjobinfo", self.name, "--completed").stdout
+        return float(re.search(r"Total downtime:\s+([\d.]+)", info)[1])
+
+    def quick(self):
+        """Save, copy, restore, in ms."""
+        source, target = self.nodes
+        saved, copied = source.directory / "saved", target.directory / "saved"
+        begin = time.monotonic()
+        source.run("save", self.name, saved)
+        shutil.copy(saved, copied)
+        os.chmod(copied, 0o666)
+        target.run("restore", copied)
+        target.domains.add(self.name)
+        self.nodes.reverse()
+        saved.unlink()
+        copied.unlink()
+        return (time.monotonic() - begin) * 1000
+
+
+def sizes_of(names, kind):
+    return [size for size in SIZES if f"{kind}-{size}" in names]
+
+
+def peers_of(bench, size):
+    try:
+        return Peers(bench, size)
+    except (Skip, RuntimeError) as why:
+        return why
+
+
+def run_size(names, bench, size):
+    pair = Pair(bench, size)
+    wants_peer = f"live-pause-{size}" in names or f"quick-peer-{size}" in names
+    peers = peers_of(bench, size) if wants_peer else None
+    good = isinstance(peers, Peers)
+    why = "" if good or not wants_peer else f"no reference: {peers}"
+    count = bench.samples(5)
+    if f"live-pause-{size}" in names:
+        functions = [lambda: pair.move("live")["pause_ms"]] + ([peers.live] if good else [])
+        ours, *reference = bench.in_turn(count, *functions)
+        bench.result(f"live-pause-{size}", "ms", ours, reference[0] if reference else None, "virsh migrate --live", why or "smaller is better")
+    if f"quick-limit-{size}" in names:
+        limits = []
+
+        def quick():
+            event = pair.move("quick")
+            limits.append(moved_mib(event) / raw_mib_s() * 1000)
+            return event["pause_ms"]
+        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket", "smaller is better")
+    if f"quick-peer-{size}" in names:
+        functions = [lambda: pair.move("quick")["pause_ms"]] + ([peers.quick] if good else [])
+        ours, *reference = bench.in_turn(min(count, 3), *functions)
+        bench.result(f"quick-peer-{size}", "ms", ours, reference[0] if reference else None, "virsh save + copy + restore", why or "smaller is better")
+    bench.clean_up()
+
+
+def evacuate(bench):
+    pair = Pair(bench, 64, 20, 0.5)
+    limits = []
+
+    def sample():
+        begin = time.monotonic()
+        event = pair.move("live")
+        took = (time.monotonic() - begin) * 1000
+        limits.append(moved_mib(event) / raw_mib_s() * 1000)
+        return took
+    bench.result("evacuate-20", "ms", [sample() for _ in range(bench.samples(3))], limits, "bytes over a raw socket",
+                 "smaller is better; preparation included")
+
+
+def run(names, bench):
+    for size in SIZES:
+        if any(name.endswith(f"-{size}") for name in names):
+            run_size(names, bench, size)
+    if "evacuate-20" in names:
+        evacuate(bench)

@@ -8,9 +8,9 @@ idle() { [ "$(on "$1" sh -c 'ls /var/lib/holdfast/moves' | grep -c source)" = 0 
 
 with_guest
 boots=$(reports | jq '.boots | length')
-for round in 1 2 3 4; do
+for to in b1 a1; do
     from=$(owner a1)
-    to=$([ "$from" = a1 ] && echo b1 || echo a1)
+    [ "$from" != "$to" ] || continue
     result=$(hf b1 --json group move web --to "$to" --live)
     note "moved: $(jq -c '{pause_ms, duration_ms, steps: (.steps | map({(.name): (.ms * 10 | floor / 10)}) | add)}' <<<"$result")"
     jq -e --arg to "$to" '.to == $to and .pause_ms > 0 and .duration_ms >= .pause_ms and ([.steps[].name] | index("demote") and index("promote"))' \

@@ -3,7 +3,7 @@
 # and again, and finds what it wrote last; and its clock is still the host's. 50 moves with HOLDFAST_FULL=1, else 12.
 MOVES=12
 [ "${HOLDFAST_FULL-0}" != 1 ] || MOVES=50
-APPEND="memory=40,4"
+export APPEND="memory=40,4"
 . "$(dirname "$0")/move-functions.sh"
 
 seen() { cat "$WORK"/*/run/vms/db/console.log 2>/dev/null | tr -d '\r' | grep '^MEM' || true; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A whole move against simulated parties: the two journals, the two QEMUs and DRBD's roles are a few variables, the tables of move-state.c decide. Every
-// party dies, and every message is lost, at every step of a live and of a quick move, once and twice; then all come back, recover as PROTOCOL.md says,
-// and exactly one side runs the guest, or it is started again from its disks; it never ran on two.
+// A whole move against simulated parties: the two journals, the two QEMUs and DRBD's roles are a few variables, the tables of
+// move-state.c decide. Every party dies, and every message is lost, at every step of a live and of a quick move, once and twice; then all
+// come back, recover as PROTOCOL.md says, and one side runs the guest, or it is started again from its disks; it never ran on two.
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

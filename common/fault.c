@@ -9,18 +9,30 @@
 #include <string.h>
 #include "common/log.h"
 
+static void note(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "ae");
+
+	if (!file)
+		return;
+	fprintf(file, "%s\n", name);
+	fclose(file);
+}
+
 void fault_point(const char *format, ...)
 {
-	const char *wanted = getenv("HOLDFAST_FAULT");
+	const char *wanted = getenv("HOLDFAST_FAULT"), *trace = getenv("HOLDFAST_FAULT_TRACE");
 	char name[128];
 	va_list args;
 
-	if (!wanted)
+	if (!wanted && !trace)
 		return;
 	va_start(args, format);
 	vsnprintf(name, sizeof(name), format, args);
 	va_end(args);
-	if (strcmp(name, wanted) != 0)
+	if (trace)
+		note(trace, name);
+	if (!wanted || strcmp(name, wanted) != 0)
 		return;
 	log_warning("dying at %s, as HOLDFAST_FAULT says", name);
 	raise(SIGKILL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Fault injection for tests: a daemon that was started with HOLDFAST_FAULT=NAME in its environment ends itself with SIGKILL when it comes to the
-// point of that name. Without the variable a point does nothing.
+// point of that name. With HOLDFAST_FAULT_TRACE=FILE it writes there the names of the points that it comes to, so that a test finds them all.
+// Without the variables a point does nothing.
 #ifndef COMMON_FAULT_H
 #define COMMON_FAULT_H
 

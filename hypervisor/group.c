@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/name.h"
 #include "hypervisor/disk-work.h"
@@ -353,6 +354,7 @@ int group_want(struct group *group, enum wanted wanted, uint64_t generation, str
 			group->name, generation, last);
 	if (rundir_wanted_set(&group->hv->run, group->name, wanted, generation, err))
 		return -1;
+	fault_point("wanted:%s", wanted == WANTED_STARTED ? "started" : "stopped");
 	group->generation = generation;
 	return 0;
 }

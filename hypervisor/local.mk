@@ -79,6 +79,7 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-guest-systems.sh \
 	tests/guest/sick.S tests/integration/test-guest-health.sh tests/integration/test-guest-heartbeat.sh \
 	tests/integration/test-move-uefi.sh \
+	tests/integration/crash-matrix.sh tests/integration/test-hypervisor-crash-matrix.sh tests/integration/test-hypervisor-crash-sample.sh \
 	tests/integration/test-hypervisor-killed.sh \
 	tests/integration/test-hypervisor-lifecycle.sh \
 	tests/integration/test-hypervisor-privileges.sh \

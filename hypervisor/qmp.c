@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "hypervisor/qmp-parse.h"
 
@@ -324,6 +325,7 @@ static int await(
 		command->abandoned = true;
 		return -1;
 	}
+	fault_point("qmp:%s", name);
 	int failed = 0;
 	if (command->error.code) {
 		error_copy(err, &command->error);

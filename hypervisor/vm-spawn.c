@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include "common/cage.h"
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/spawn.h"
@@ -334,6 +335,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	int result = prepare(vm, kind, &prepared, err);
 	if (!result)
 		result = start_process(vm, kind, disk_bytes, &prepared, &pidfd, err);
+	fault_point("spawn:process");
 	prepared_done(&prepared);
 	if (result)
 		return -1;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "hypervisor/hotplug.h"
 #include "hypervisor/control.h"
@@ -153,8 +154,11 @@ int vm_path(const struct vm *vm, const char *file, char *path, size_t size, stru
 
 int vm_phase(struct vm *vm, const char *phase, struct error *err)
 {
+	fault_point("phase:before-%s", phase);
 	snprintf(vm->guest.phase, sizeof(vm->guest.phase), "%s", phase);
-	return rundir_guest_set(&group_hypervisor(vm->group)->run, &vm->guest, err);
+	int result = rundir_guest_set(&group_hypervisor(vm->group)->run, &vm->guest, err);
+	fault_point("phase:%s", phase);
+	return result;
 }
 
 // ---- the process
@@ -392,6 +396,8 @@ void vm_forget_process(struct vm *vm)
 	vm->fds_linger = false;
 	running_drop(vm);
 	control_gone(vm);
+	fault_point("record:before-remove");
 	if (rundir_guest_remove(&group_hypervisor(vm->group)->run, vm->record, &err))
 		log_error("vm=%s %s", vm->name, err.message);
+	fault_point("record:removed");
 }

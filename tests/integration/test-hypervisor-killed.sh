@@ -32,7 +32,9 @@ wait_until 10 "a guest that died meanwhile runs again" vm_is running
 
 # In the middle of everything: whatever was going on, one QEMU at most, and a start brings it up.
 at_rest() { vm_is running || vm_is off || vm_is saved; }
-for round in $(seq 24); do
+RANDOM=${HOLDFAST_SEED:=$$} # the same times again with the same seed
+note "HOLDFAST_SEED=$HOLDFAST_SEED"
+for round in $(seq 40); do
     case $((round % 4)) in
     0) what=(vm save v) ;;
     1) what=(vm start v) ;;

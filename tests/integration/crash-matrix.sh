@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sourced by test-hypervisor-crash-*.sh: kill -9 of hypervisord at every fault point that an operation comes to. The points are found by running the
+# operation once, so that none that is added to the code can be forgotten. After its restart state and guest agree, at most one QEMU runs, the next
+# operations work, and nothing is left behind: processes, files, mounts, taps, cgroups, descriptors.
+# shellcheck shell=bash
+# shellcheck source=tests/integration/hypervisor-functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/hypervisor-functions.sh"
+
+at_rest() { vm_is running || vm_is off || vm_is saved || vm_is paused; }
+quietly() { "$@" >/dev/null 2>&1; }
+
+# ---- the operations: what each begins with, and what is done
+
+begin_with() { # running | off | saved | paused | offline
+    group_is online || quietly hf group start g
+    if [ "$1" = offline ]; then
+        vm_is running || quietly hf vm start v
+        quietly hf group stop g
+        return
+    fi
+    case $1 in
+    running) vm_is running || quietly hf vm start v ;;
+    off) vm_is off || quietly hf vm stop v --force ;;
+    saved) vm_is saved || { quietly hf vm start v; quietly hf vm save v; } ;;
+    paused) vm_is paused || { quietly hf vm start v; quietly hf vm pause v; } ;;
+    esac
+    vm_is "$1" || fail "the VM is $(vm state) and was to be $1"
+}
+operations=("offline group start g" "off vm start v" "running vm stop v --force" "running vm stop v --timeout 1" "running vm save v" "saved vm start v"
+    "running vm pause v" "paused vm resume v" "running vm reset v" "paused vm save v" "running group stop g" "paused group stop g")
+
+# ---- what must be the same before and after
+
+listing() {
+    find "$dir/run" "$dir/state" "$dir/volumes" -mindepth 1 \( -name '*.jsonl' -o -name '*.blackbox' -o -name 'generation' \) -prune -o -printf '%P\n' | sort
+    grep -F "$dir" /proc/self/mounts || true
+    find /sys/fs/cgroup/holdfast.slice -mindepth 1 -maxdepth 1 -type d 2>/dev/null || true
+    qemus
+    find /sys/class/net -name 'hf*' 2>/dev/null | sort
+}
+descriptors() { find "/proc/$hv_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
+settle() { # the group offline, its VM off and without a saved state
+    quietly hf group start g
+    vm_is off || hf vm stop v --force >/dev/null || fail "it cannot be stopped while it is $(vm state)"
+    hf group stop g >/dev/null || fail "the group cannot be stopped"
+}
+
+hv_dead() { ! kill -0 "$hv_pid" 2>/dev/null; }
+restart_with() { # [VARIABLE=VALUE]
+    hv_dead || quietly hv_stop
+    if [ $# = 0 ]; then
+        quietly hv_start
+    else
+        export "${1?}"
+        quietly hv_start
+        unset "${1%%=*}"
+    fi
+}
+
+points_of() { # OPERATION: $dir/points gets the fault points that it comes to, each once
+    local words=($1)
+    begin_with "${words[0]}"
+    restart_with "HOLDFAST_FAULT_TRACE=$dir/trace"
+    : >"$dir/trace"
+    quietly hf "${words[@]:1}" || true
+    sort -u "$dir/trace" >"$dir/points"
+    [ -s "$dir/points" ] || fail "no fault point in: $1"
+    restart_with
+    settle
+}
+
+crash_at() { # POINT OPERATION
+    local point=$1 words=($2) pid
+    restart_with
+    begin_with "${words[0]}"
+    pid=$(vm pid)
+    restart_with "HOLDFAST_FAULT=$point" || true
+    hv_dead || quietly hf "${words[@]:1}" || true
+    for _ in 1 2 3 4 5 6 7 8; do hv_dead || moment; done
+    if ! hv_dead; then # it was on its way here, not now: the trace's run came to it in another way
+        note "not reached: $point in ${words[*]:1}"
+        unreached=$((unreached + 1))
+    fi
+    restart_with
+    wait_until 30 "$point in ${words[*]:1} (from ${words[0]}): at rest" at_rest
+    [ "$(qemus | wc -l)" -le 1 ] || fail "$(qemus | wc -l) QEMUs run"
+    if vm_is running || vm_is paused; then
+        [ "$(qemus)" = "$(vm pid)" ] || fail "another QEMU than the one that is known: $(qemus), not $(vm pid)"
+    else
+        [ -z "$(qemus)" ] || fail "a QEMU is left while the VM is $(vm state)"
+    fi
+    # What the operation does not end is the same guest as before.
+    case ${words[*]:1} in
+    "vm pause v" | "vm resume v" | "vm reset v") [ "$(vm pid)" = "$pid" ] || fail "the guest was ended by a ${words[2]}" ;;
+    esac
+    settle
+    count=$((count + 1))
+    listing >"$dir/after"
+    diff "$dir/before" "$dir/after" || fail "something was left behind or lost"
+    [ "$(descriptors)" -le "$((open + 2))" ] || fail "$(descriptors) descriptors are open, $open at first"
+}
+
+shuffled() { # by the seed
+    sort -R --random-source=<(openssl enc -aes-256-ctr -pass "pass:$seed" -nosalt </dev/zero 2>/dev/null)
+}
+
+prepare_matrix() {
+    unreached=0 count=0
+    with_small_vm
+    hf group start g >/dev/null
+    settle
+    restart_with
+    settle
+    listing >"$dir/before"
+    open=$(descriptors)
+}

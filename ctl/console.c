@@ -10,12 +10,17 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES 4096
+#define QUIET_MS 1000 // after the end of stdin the console is left when it said nothing for so long,
+#define LINGER_MS 10000 // or was not quiet for so long
+#define LOOK_MS 50
 
 struct console {
 	struct session *session;
 	Holdfast__Request request;
 	struct termios before;
 	bool raw, detached;
+	bool finished; // stdin is no terminal and has ended
+	double output_ms; // of the last output
 	bool reading; // the second task is there
 	struct task *reader;
 	struct error failure; // of stdout, or of sending
@@ -49,6 +54,7 @@ static void on_output(const Holdfast__Reply *reply, void *data)
 	struct console *console = data;
 	size_t done = 0;
 
+	console->output_ms = loop_now_ms();
 	if (reply->body_case != HOLDFAST__REPLY__BODY_DATA || console->failure.code)
 		return;
 	while (done < reply->data.len) {
@@ -79,6 +85,19 @@ static int send_input(struct console *console, const uint8_t *bytes, size_t coun
 	return detach ? 0 : 1;
 }
 
+// The end of what was piped in is the end of the command: not before what it brought about has been printed, and never later than that.
+static void linger(struct console *console)
+{
+	struct error ignored = ERROR_INIT;
+	double begin_ms = loop_now_ms();
+
+	console->output_ms = begin_ms;
+	while (loop_now_ms() - begin_ms < LINGER_MS && loop_now_ms() - console->output_ms < QUIET_MS)
+		if (task_pause(LOOK_MS, &ignored) < 0)
+			return;
+	console->finished = true;
+}
+
 static void read_input(void *data)
 {
 	struct console *console = data;
@@ -96,10 +115,12 @@ static void read_input(void *data)
 			break; // the output goes on
 		more = send_input(console, bytes, (size_t)count, &err);
 	}
+	if (more > 0 && err.code == 0 && !isatty(STDIN_FILENO))
+		linger(console);
 	console->reading = false;
 	if (more < 0 && err.code != ERROR_CANCELLED && !console->failure.code)
 		console->failure = err;
-	if (more <= 0)
+	if (more <= 0 || console->finished)
 		give_up(console);
 }
 
@@ -127,6 +148,10 @@ static void end_reader(struct console *console)
 
 static int finish(struct console *console, int result, struct error *err)
 {
+	if (console->finished && !console->failure.code) {
+		error_clear(err);
+		return 0;
+	}
 	if (console->detached) {
 		error_clear(err);
 		fputs("\ndetached; the VM goes on\n", stderr);

@@ -408,8 +408,8 @@ const struct verb vm_verbs[] = {
 	{
 		.name = "console",
 		.summary = "a VM's first serial port, on this terminal; Ctrl-] leaves it",
-		.text = "Without a terminal, stdin is sent as it comes; at its end the output goes on until "
-			"Ctrl-C.",
+		.text = "Without a terminal, stdin is sent as it comes; after its end the command ends when the console "
+			"was quiet for a second, or after ten.",
 		.example = "holdfast vm console db\nholdfast vm console db --tail 20",
 		.operands = one_vm,
 		.options = console_options,

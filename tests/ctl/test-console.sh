@@ -10,6 +10,11 @@ printf 'a line\n.' | timeout 20 "$build_dir/holdfast" --socket "$dir/clusterd.so
 [ $? = 0 ] && [ "$(cat "$dir/out")" = "$(printf 'hello\r\na line\n.')" ] && [ ! -s "$dir/err" ]
 ok $? "pipes: what is sent comes back, and the console's end is the command's"
 
+began=${EPOCHREALTIME/[.,]/}
+printf 'a line\n' | timeout 20 "$build_dir/holdfast" --socket "$dir/clusterd.sock" vm console db >"$dir/out" 2>"$dir/err"
+[ $? = 0 ] && [ "$(cat "$dir/out")" = "$(printf 'hello\r\na line\n')" ] && [ $((${EPOCHREALTIME/[.,]/} - began)) -lt 9000000 ]
+ok $? "a console that goes on is left after the end of what is piped in, with what that brought about"
+
 head -c 300000 /dev/urandom | tr -d '.\035' >"$dir/bytes"
 { cat "$dir/bytes"; printf .; } | timeout 20 "$build_dir/holdfast" --socket "$dir/clusterd.sock" vm console db >"$dir/out" 2>"$dir/err"
 { printf 'hello\r\n'; cat "$dir/bytes"; printf .; } | cmp - "$dir/out" >&2

@@ -93,6 +93,9 @@ static int write_state(struct vm *vm, const char *directory, Holdfast__VmState b
 	struct save_header header;
 	struct save_memory memory;
 	char path[4096];
+	// Of a hypervisord that died between a state's use and its removal: its room is needed.
+	if (!saved_path(&state, "used", path, sizeof(path), NULL))
+		unlink(path);
 	if (saved_path(&state, "saving", path, sizeof(path), err))
 		return -1;
 	cleanup_fd int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

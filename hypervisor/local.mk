@@ -71,6 +71,7 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/checkpoint-functions.sh tests/integration/test-checkpoint-failover.sh tests/integration/test-checkpoint-killed.sh \
 	tests/integration/test-checkpoint-limits.sh tests/integration/test-checkpoint-tree.sh \
 	tests/integration/test-disk-qcow2.sh \
+	tests/integration/test-move-qcow2.sh \
 	tests/integration/boot-sectors.sh \
 	tests/integration/hypervisor-functions.sh \
 	tests/integration/guest-functions.sh \

@@ -102,22 +102,23 @@ json_t *qemu_real_node(size_t i, bool device)
 		"node-name", name, "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
 }
 
-json_t *qemu_span_node(size_t i, uint64_t bytes)
+static json_t *no_cache(void)
 {
-	char name[32], child[32];
-	node_name(name, "span", i);
-	node_name(child, "real", i);
-	return json_pack("{s:s s:s s:s s:I s:{s:b s:b}}", "driver", "raw", "node-name", name, "file", child, "size",
-		(json_int_t)bytes, "cache", "direct", 1, "no-flush", 0);
+	return json_pack("{s:b s:b}", "direct", 1, "no-flush", 0);
 }
 
-json_t *qemu_qcow_node(size_t i, const char *below)
+json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes)
 {
-	char name[32], child[32];
+	char name[32];
+	json_t *below = qemu_real_node(i, device);
+	if (!device) {
+		node_name(name, "span", i);
+		below = json_pack("{s:s s:s s:o s:I s:o}", "driver", "raw", "node-name", name, "file", below, "size",
+			(json_int_t)bytes, "cache", no_cache());
+	}
 	node_name(name, "qcow", i);
-	node_name(child, below, i);
-	return json_pack("{s:s s:s s:s s:n s:s s:{s:b s:b}}", "driver", "qcow2", "node-name", name, "file", child,
-		"backing", "discard", "unmap", "cache", "direct", 1, "no-flush", 0);
+	return json_pack("{s:s s:s s:o s:n s:s s:o}", "driver", "qcow2", "node-name", name, "file", below, "backing",
+		"discard", "unmap", "cache", no_cache());
 }
 
 json_t *qemu_disk_node(size_t i, const char *below)

@@ -63,8 +63,9 @@ uint64_t qemu_growth_mib(const Holdfast__Vm *vm);
 // The qcow node exists only while the volume is here, so that it always reads fresh metadata. QMP's snapshot commands take "diskI".
 json_t *qemu_hold_node(size_t i, uint64_t bytes);
 json_t *qemu_real_node(size_t i, bool device);	// on the fd set qemu_disk_fdset(i)
-json_t *qemu_span_node(size_t i, uint64_t bytes);
-json_t *qemu_qcow_node(size_t i, const char *below);	// BELOW: "span" or "real"; no backing file whatever the header says
+// With what is below it in one node: added one by one while memory comes in, those before its end would be inactive and those after it not. No
+// backing file whatever the header says.
+json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes);
 json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold", "real" or "qcow"
 int qemu_disk_fdset(size_t i);
 void qemu_disk_device_id(size_t i, char id[32]);	// of the device that is over diskI

@@ -48,7 +48,7 @@ static bool is_qcow2(const struct vm *vm, size_t i)
 
 // Which of its nodes each disk has, as masks.
 struct nodes {
-	uint32_t hold, real, span, qcow;
+	uint32_t hold, real, qcow;
 };
 
 static void note_node(struct nodes *nodes, const char *name)
@@ -56,8 +56,7 @@ static void note_node(struct nodes *nodes, const char *name)
 	struct {
 		const char *kind;
 		uint32_t *mask;
-	} kinds[] = { { "hold", &nodes->hold }, { "real", &nodes->real }, { "span", &nodes->span },
-		{ "qcow", &nodes->qcow } };
+	} kinds[] = { { "hold", &nodes->hold }, { "real", &nodes->real }, { "qcow", &nodes->qcow } };
 	unsigned long i = name && strlen(name) > 4 ? strtoul(name + 4, NULL, 10) : QEMU_DISKS_MAX;
 	for (size_t k = 0; i < QEMU_DISKS_MAX && k < sizeof(kinds) / sizeof(kinds[0]); k++)
 		if (!strncmp(name, kinds[k].kind, 4))
@@ -120,14 +119,9 @@ static size_t add_attach_steps(
 	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
 {
 	size_t count = 0;
-	steps[count++] = (struct qmp_step){ "blockdev-add", qemu_real_node(i, passed->device) };
-	if (is_qcow2(vm, i)) {
-		if (!passed->device)
-			steps[count++] =
-				(struct qmp_step){ "blockdev-add", qemu_span_node(i, passed->bytes) };
-		steps[count++] = (struct qmp_step){ "blockdev-add",
-			qemu_qcow_node(i, passed->device ? "real" : "span") };
-	}
+	steps[count++] = (struct qmp_step){ "blockdev-add",
+		is_qcow2(vm, i) ? qemu_qcow_node(i, passed->device, passed->bytes)
+				: qemu_real_node(i, passed->device) };
 	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, is_qcow2(vm, i) ? "qcow" : "real") };
 	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
 	return count;
@@ -291,11 +285,8 @@ static size_t add_detach_steps(
 	if (!(nodes->hold & bit))
 		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, bytes) };
 	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "hold") };
-	if (nodes->qcow & bit)
-		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("qcow", i) };
-	if (nodes->span & bit)
-		steps[count++] = (struct qmp_step){ "blockdev-del", node_name("span", i) };
-	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("real", i) };
+	// What is below a qcow2 node goes with it.
+	steps[count++] = (struct qmp_step){ "blockdev-del", node_name(nodes->qcow & bit ? "qcow" : "real", i) };
 	return count;
 }
 

@@ -10,6 +10,9 @@ chmod 755 "$WORK"
 NET=127.$((RANDOM % 250 + 1)).$((RANDOM % 250)) # the port is always the same: several of these tests may run at once
 declare -A DAEMON ADDRESS=([a1]=$NET.1 [b1]=$NET.2)
 MEMORY_MIB=${MEMORY_MIB:-128}
+DISK_FORMAT=${DISK_FORMAT:-raw}
+VOLUME_BYTES=67108864
+[ "$DISK_FORMAT" = raw ] || VOLUME_BYTES=103809024 # with room for checkpoints
 
 fail() {
     echo "FAILED: $*" >&2
@@ -63,9 +66,9 @@ kill_daemon() {
 spec() {
     cat <<JSON
 {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"], "directory": "$WORK/volumes",
-  "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 268435456}, {"index": 1, "minor": 1, "name": "db.disk0", "size_bytes": 67108864}]},
+  "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 268435456}, {"index": 1, "minor": 1, "name": "db.disk0", "size_bytes": $VOLUME_BYTES}]},
  "vms": [{"name": "db", "group": "web", "cpus": 1, "memory_mib": $MEMORY_MIB, "kernel": "$BUILD/guest/vmlinuz", "initrd": "$BUILD/guest/initrd.gz",
-  "append": "console=ttyS0 quiet panic=-1${APPEND:+ $APPEND}", "disks": [{"name": "disk0", "volume": 1, "size_bytes": 67108864}],
+  "append": "console=ttyS0 quiet panic=-1${APPEND:+ $APPEND}", "disks": [{"name": "disk0", "volume": 1, "size_bytes": 67108864, "format": "$DISK_FORMAT"}],
   "serials": [{"path": "$WORK/acks"}], "target": "running", "restart_limit": 16, "restart_period_s": 900,
   "uuid": "6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c0b11"}], "epoch": 1}
 JSON

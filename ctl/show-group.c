@@ -231,6 +231,10 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 		print_field(printer, "uptime", "%s", value_show_seconds(text, vm->uptime_s));
 		print_field(printer, "QEMU", "process %u, %s", vm->pid, vm->accel);
 	}
+	if (vm->machine[0])
+		print_field(printer, "machine", "%s", vm->machine);
+	if (vm->vnc[0])
+		print_field(printer, "VNC", "%s", vm->vnc);
 	print_field(printer, "restarts", "%u", vm->restarts);
 	for (size_t i = 0; i < vm->n_evidence; i++)
 		print_field(printer, "evidence", "%s", vm->evidence[i]);

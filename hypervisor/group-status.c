@@ -181,6 +181,8 @@ static void add_nics(const struct vm *vm, Holdfast__VmStatus *status)
 		holdfast__nic__init(nic);
 		nic->network = copy(vm->definition->nics[i]->network);
 		nic->mac = copy(vm->definition->nics[i]->mac);
+		nic->name = copy(vm->definition->nics[i]->name);
+		nic->model = shape_nic_model(vm->definition, vm->definition->nics[i]);
 		status->nics[status->n_nics++] = nic;
 	}
 }
@@ -209,6 +211,11 @@ Holdfast__VmStatus *vm_status(const struct vm *vm)
 	add_disks(vm, status);
 	add_nics(vm, status);
 	status->evidence = evidence_names(vm->group->hv, vm->name, &status->n_evidence);
+	char vnc[512];
+	bool screen = vm_has_process(vm) && vm->definition->vga == HOLDFAST__VGA__VGA_STD &&
+		!vm_path(vm, "vnc.sock", vnc, sizeof(vnc), NULL);
+	status->machine = copy(shape_machine(vm->definition));
+	status->vnc = copy(screen ? vnc : "");
 	status->reason = copy(vm->reason);
 	status->pid = (uint32_t)vm_pid(vm);
 	status->qemu = copy(vm->qmp ? qmp_version(vm->qmp) : "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The change of QEMU under a guest. A second QEMU is started on the same memory with HOLD for its disks (record VM.next); the first one is stopped and
-// streams its devices; the second gets the disks; the two records change places, which decides it; the first is killed; the second runs. At any
+// The change of QEMU under a guest. A second QEMU is started on the same memory with HOLD for its disks (record VM.next); the first one is stopped
+// and streams its devices; the second gets the disks; the two records change places, which decides it; the first is killed; the second runs. At any
 // moment exactly the process of record VM may run the guest, and VM.next is killed before anybody lets VM run: so a crash at any step is
 // recovered by one rule. Memory is never copied, which is why its size does not matter.
 #include "hypervisor/vm-refresh.h"

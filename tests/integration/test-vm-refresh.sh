@@ -23,7 +23,7 @@ refresh() {
     [ ! -e "$dir/run/vms/v.next" ] || fail "a second record is left"
     note "$(jq -c '{pause_ms, duration_ms, steps: [.steps[] | "\(.name) \(.ms)"]}' "$dir/answer")"
 }
-for round in 1 2 3; do
+for _ in 1 2 3; do
     refresh
     vm_is running || fail "the guest is $(vm state)"
     goes_on

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/qemu-args.h"
 
 #define CONNECT_MS 5000u
 #define LEASE_MS 7200000u
@@ -195,11 +196,41 @@ static uint32_t devices_sum(const struct vm *vm)
 	return sum;
 }
 
+// Under TCG a copy made while the guest runs is wrong where a block of RAM is a multiple of 256 KiB (tried), as plugged memory is. NULL: no such VM.
+static const char *copied_wrongly(const struct move *move)
+{
+	for (size_t i = 0; !move->moves->hv->kvm && i < group_vm_count(move->group); i++) {
+		const struct vm *vm = group_vm(move->group, i);
+		const Holdfast__Vm *running = vm_definition(vm);
+		if (moves_along(vm) && running->memory_mib > qemu_boot_memory_mib(running))
+			return vm_name(vm);
+	}
+	return NULL;
+}
+
+// A move of Pacemaker's own becomes quick then; who asked for a live one is told.
+static int choose_kind(struct move *move, const Holdfast__MovePrepare *request, struct error *err)
+{
+	const char *vm = copied_wrongly(move);
+
+	move->kind = request->kind;
+	if (!vm || request->kind != HOLDFAST__MOVE_KIND__MOVE_LIVE)
+		return 0;
+	move->kind = HOLDFAST__MOVE_KIND__MOVE_QUICK;
+	return request->may_wait
+		? error_set(err, ERROR_FAILED,
+			  "memory was plugged into VM %s, which runs with TCG: it can be moved with --quick, "
+			  "not live",
+			  vm)
+		: 0;
+}
+
 static int fill(struct move *move, const Holdfast__MovePrepare *request, struct error *err)
 {
 	const Holdfast__Group *definition = request->spec->group;
 
-	move->kind = request->kind;
+	if (choose_kind(move, request, err) < 0)
+		return -1;
 	move->begin_ms = loop_now_ms();
 	move->bandwidth = request->bandwidth;
 	move->may_wait = request->may_wait;

@@ -261,6 +261,8 @@ static struct move *make_now(struct moves *moves, struct group *group, const Hol
 	struct move *move = source_make(moves, group, &prepare, err);
 	if (!move)
 		return NULL;
+	if (!is_live(move))
+		return move;
 	if (precopy_begin(move, err) == 0 &&
 		precopy_run_bounded(move, call, loop_now_ms() + COPY_BOUND_MS, err) == 0)
 		return move;

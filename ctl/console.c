@@ -85,7 +85,8 @@ static int send_input(struct console *console, const uint8_t *bytes, size_t coun
 	return detach ? 0 : 1;
 }
 
-// The end of what was piped in is the end of the command: not before what it brought about has been printed, and never later than that.
+// The end of what was piped in is the end of the command: not before what it brought about has been printed, and never later than that. An input
+// with nothing in it (</dev/null) only looks on, until it is interrupted.
 static void linger(struct console *console)
 {
 	struct error ignored = ERROR_INIT;
@@ -103,6 +104,7 @@ static void read_input(void *data)
 	struct console *console = data;
 	struct error err = ERROR_INIT;
 	uint8_t bytes[CHUNK_BYTES];
+	bool sent = false;
 	int more = 1;
 
 	while (more > 0) {
@@ -114,8 +116,9 @@ static void read_input(void *data)
 		if (count <= 0)
 			break; // the output goes on
 		more = send_input(console, bytes, (size_t)count, &err);
+		sent = true;
 	}
-	if (more > 0 && err.code == 0 && !isatty(STDIN_FILENO))
+	if (more > 0 && sent && err.code == 0 && !isatty(STDIN_FILENO))
 		linger(console);
 	console->reading = false;
 	if (more < 0 && err.code != ERROR_CANCELLED && !console->failure.code)

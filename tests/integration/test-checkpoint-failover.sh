@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Checkpoints on replicated volumes: taken on one site, listed and applied on the other after the first one's node was lost, and back again after a
 # quick move. The guest's memory fits its database each time.
-# needs: lab
+# needs: full
 . "$(dirname "$0")/lab-functions.sh"
 
 log() { echo "$LAB_DIR/nodes/$1/serial1.log"; }
@@ -32,7 +32,10 @@ set_to() {
     note "set to $2 on $node: on with row $row"
 }
 
-with_guest
+# A lab of its own: its nodes have no memory for a second guest beside the one of the other tests.
+trap 'lab down' EXIT
+lab down
+lab up
 hf a1 group create back --preferred a1,b1 --state-size 512M
 hf a1 vm create box --group back --memory 128 --disk 64M --checkpoints --kernel "$BUILD/guest/vmlinuz" \
     --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS1

@@ -238,9 +238,10 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 		rpc_call_progress(call, 100, "%s", move_state_name(MOVE_PREPARED));
 		hold(move, call);
 	}
-	move->leased = false;
+	// The record is freed by others as soon as it is leased no more: not while this waits.
 	bool locked = move->group && task_lock(group_mutex(move->group), LOAD_MS, NULL) == 0;
 	struct group *group = move->group;
+	move->leased = false;
 	answer->id = strdup(hello->id);
 	if (move->state == MOVE_RUNNING || move->state == MOVE_COMMITTED) {
 		answer->state = strdup(move_state_name(move->state)); // the record stays until move_forget

@@ -4,7 +4,6 @@
 # needs: lab
 . "$(dirname "$0")/lab-functions.sh"
 
-began=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
 events() { hf a1 --json events --since "$began" | jq "[.[] | select(.kind == \"$1\" and .group == \"web\")] | length"; }
 moved() { # moved TO COUNT
     eventually 120 "the group is online on $1" online_on a1 "$1"
@@ -15,6 +14,9 @@ moved() { # moved TO COUNT
 test_moves() { [ "$(events move)" = "$1" ]; }
 
 with_guest
+began=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+# what a failure would leave, for the tests that come after it
+trap 'on a1 crm_resource --clear --resource web >/dev/null 2>&1 || true; on a1 crm_standby --node b1 --delete >/dev/null 2>&1 || true' EXIT
 note "crm_resource --move"
 on a1 crm_resource --move --resource web --node b1
 moved b1 1

@@ -240,18 +240,25 @@ static int await_empty(struct drain *drain, struct rpc_call *call, struct error 
 		struct error waited = ERROR_INIT;
 		cleanup_view struct view *view = view_take(cd);
 		const struct cib_node *own = view_node(cd, view, cd->config.node, err);
-		unsigned here = 0;
+		unsigned here = 0, stuck = 0;
 
 		if (!own)
 			return -1;
-		for (size_t i = 0; i < view->input.cib->group_count; i++)
-			here += is_here(drain, &view->input.cib->groups[i]);
+		for (size_t i = 0; i < view->input.cib->group_count; i++) {
+			const struct cib_group *group = &view->input.cib->groups[i];
+			if (!is_here(drain, group))
+				continue;
+			here++;
+			stuck += g_hash_table_contains(drain->stuck, group->spec->group->name);
+		}
 		if (!own->node->draining)
 			return error_set(
 				err, ERROR_CANCELLED, "node %s was resumed meanwhile", cd->config.node);
 		if (own->standby && !here)
 			return 0;
-		if (!own->standby && !own->node->drain_stop && here && drain->rounds != rounds) {
+		// One that is here and was not tried (it has just come back into sight) is tried first.
+		if (!own->standby && !own->node->drain_stop && stuck && stuck == here &&
+			drain->rounds != rounds) {
 			g_autofree char *why = reasons(drain);
 			return error_set(err, ERROR_FAILED,
 				"node %s still has %s: move or stop them, add --stop, or 'holdfast node "

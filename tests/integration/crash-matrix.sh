@@ -2,7 +2,7 @@
 # Sourced by test-hypervisor-crash-*.sh: kill -9 of hypervisord at every fault point that an operation comes to. The points are found by running the
 # operation once, so that none that is added to the code can be forgotten. After its restart state and guest agree, at most one QEMU runs, the next
 # operations work, and nothing is left behind: processes, files, mounts, taps, cgroups, descriptors.
-# shellcheck shell=bash disable=SC2034,SC2119,SC2154,SC2206
+# shellcheck shell=bash disable=SC2034,SC2154,SC2206
 # shellcheck source=tests/integration/hypervisor-functions.sh
 . "$(dirname "${BASH_SOURCE[0]}")/hypervisor-functions.sh"
 
@@ -45,16 +45,18 @@ settle() { # the group offline, its VM off and without a saved state
     hf group stop g >/dev/null || fail "the group cannot be stopped"
 }
 
-hv_dead() { ! kill -0 "$hv_pid" 2>/dev/null; }
-restart_with() { # [VARIABLE=VALUE]
-    hv_dead || quietly hv_stop
-    if [ $# = 0 ]; then
-        quietly hv_start
-    else
-        export "${1?}"
-        quietly hv_start
-        unset "${1%%=*}"
-    fi
+# What fails in here must be seen: only what goes well is kept quiet.
+restart() {
+    hv_gone || hv_stop >/dev/null
+    hv_start >/dev/null
+}
+answers_or_gone() { hv_gone || quietly hf vm list; }
+restart_with() { # VARIABLE=VALUE, with which it may die before it answers
+    hv_gone || hv_stop >/dev/null
+    export "${1?}"
+    hv_launch
+    unset "${1%%=*}"
+    wait_until 20 "hypervisord answers or has died of $1" answers_or_gone >/dev/null
 }
 
 points_of() { # OPERATION: $dir/points gets the fault points that it comes to, each once
@@ -65,23 +67,23 @@ points_of() { # OPERATION: $dir/points gets the fault points that it comes to, e
     quietly hf "${words[@]:1}" || true
     sort -u "$dir/trace" >"$dir/points"
     [ -s "$dir/points" ] || fail "no fault point in: $1"
-    restart_with
+    restart
     settle
 }
 
 crash_at() { # POINT OPERATION
     local point=$1 words=($2) pid
-    restart_with
+    restart
     begin_with "${words[0]}"
     pid=$(vm pid)
-    restart_with "HOLDFAST_FAULT=$point" || true
-    hv_dead || quietly hf "${words[@]:1}" || true
-    for _ in 1 2 3 4 5 6 7 8; do hv_dead || moment; done
-    if ! hv_dead; then # it was on its way here, not now: the trace's run came to it in another way
+    restart_with "HOLDFAST_FAULT=$point"
+    hv_gone || quietly hf "${words[@]:1}" || true
+    for _ in 1 2 3 4 5 6 7 8; do hv_gone || moment; done
+    if ! hv_gone; then # it was on its way here, not now: the trace's run came to it in another way
         note "not reached: $point in ${words[*]:1}"
         unreached=$((unreached + 1))
     fi
-    restart_with
+    restart
     wait_until 30 "$point in ${words[*]:1} (from ${words[0]}): at rest" at_rest
     [ "$(qemus | wc -l)" -le 1 ] || fail "$(qemus | wc -l) QEMUs run"
     if vm_is running || vm_is paused; then
@@ -109,7 +111,7 @@ prepare_matrix() {
     with_small_vm
     hf group start g >/dev/null
     settle
-    restart_with
+    restart
     settle
     listing >"$dir/before"
     open=$(descriptors)

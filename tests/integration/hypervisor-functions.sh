@@ -20,10 +20,13 @@ vm() { hf --json vm show "${2:-v}" | jq -r ".$1"; }
 vm_is() { [ "$(vm state "${2:-v}")" = "$1" ]; }
 group_is() { [ "$(hf --json group show "${2:-g}" | jq -r .state)" = "$1" ]; }
 
-hv_start() { # until it answers
+hv_launch() {
     hypervisord --standalone --config "$dir/conf" --run-dir "$dir/run" --state-dir "$dir/state" --debug "$@" >>"$dir/log" 2>&1 &
     hv_pid=$!
     disown "$hv_pid"
+}
+hv_start() { # until it answers
+    hv_launch "$@"
     wait_until 20 "hypervisord answers" hf vm list
 }
 hv_gone() { ! kill -0 "$hv_pid" 2>/dev/null; }

@@ -4,6 +4,7 @@
 # needs: lab
 . "$(dirname "$0")/lab-functions.sh"
 
+copying() { [ "$(on "$1" sh -c 'cat /var/lib/holdfast/moves/*' | jq -r 'select(.side == "source").state')" = precopy ]; }
 idle() { [ "$(on "$1" sh -c 'ls /var/lib/holdfast/moves' | grep -c source)" = 0 ]; }
 
 with_guest
@@ -22,8 +23,12 @@ for to in b1 a1; do
 done
 from=$(owner a1)
 to=$([ "$from" = a1 ] && echo b1 || echo a1)
-# Slow enough to be caught in the middle.
-on "$from" sh -c "timeout -s INT 12 holdfast group move web --to $to --live --bandwidth 256K" >"$BUILD/move-live.out" 2>&1 && fail "the move was not cancelled"
+# Slow enough to be caught while its memory is copied.
+on "$from" sh -c "echo \$\$ >/run/mover.pid; exec holdfast group move web --to $to --live --bandwidth 256K" >"$BUILD/move-live.out" 2>&1 &
+mover=$!
+eventually 60 "its memory is copied" copying "$from"
+on "$from" sh -c 'kill -INT $(cat /run/mover.pid)'
+wait "$mover" && fail "the move was not cancelled"
 grep -q "was cancelled" "$BUILD/move-live.out" || fail "Ctrl-C said: $(cat "$BUILD/move-live.out")"
 goes_on 60
 eventually 30 "nothing is left of the cancelled move" idle "$from"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// checkpoint take, list, apply, delete: answered by the hypervisord of the group's owner, where the checkpoints are. What an apply has made of the VM's
-// definition is put into the CIB after it.
+// checkpoint take, list, apply, delete: answered by the hypervisord of the group's owner, where the checkpoints are.
+// What an apply has made of the VM's definition is put into the CIB after it.
 #include <glib.h>
 #include <string.h>
 

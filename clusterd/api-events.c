@@ -83,8 +83,7 @@ API_HANDLER(serve_follow)
 	while (!rpc_call_gone(call)) {
 		struct error ended = ERROR_INIT;
 
-		if (notice_wait(events_notice(cd->events), 60000, "the next event", &ended) < 0 &&
-			ended.code != ERROR_TIMEOUT)
+		if (notice_look(events_notice(cd->events), 60000, "the next event", &ended) < 0)
 			break;
 		count = event_store_count(store);
 		send_new(call, store, sent, count > LATE_WINDOW ? count - LATE_WINDOW : 0);

@@ -105,8 +105,7 @@ static void disconnect(struct cib_link *link)
 	link->cib = NULL;
 	notice_raise(link->changed);
 	while (link->borrowers > 0)
-		if (notice_wait(&link->returned, OPEN_TIMEOUT_MS, "the CIB's borrowers", &err) < 0 &&
-			err.code == ERROR_CANCELLED)
+		if (notice_look(&link->returned, OPEN_TIMEOUT_MS, "the CIB's borrowers", &err) < 0)
 			return;
 	cib_close(old);
 }

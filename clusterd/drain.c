@@ -159,7 +159,7 @@ static void drain_task(void *data)
 
 	for (;;) {
 		error_clear(&err);
-		if (notice_wait(&cd->changed, LOOK_MS, "a change", &err) < 0 && err.code != ERROR_TIMEOUT)
+		if (notice_look(&cd->changed, LOOK_MS, "a change", &err) < 0)
 			return;
 		if (cd->in_cluster && cib_link_connected(cd->cib) && api_need_quorum(cd, &err) == 0)
 			look(drain);
@@ -237,7 +237,6 @@ static int await_empty(struct drain *drain, struct rpc_call *call, struct error 
 	unsigned rounds = drain->rounds;
 
 	for (;;) {
-		struct error waited = ERROR_INIT;
 		cleanup_view struct view *view = view_take(cd);
 		const struct cib_node *own = view_node(cd, view, cd->config.node, err);
 		unsigned here = 0, stuck = 0;
@@ -270,9 +269,8 @@ static int await_empty(struct drain *drain, struct rpc_call *call, struct error 
 				err, ERROR_TIMEOUT, "node %s is not empty yet: it goes on", cd->config.node);
 		rpc_call_progress(
 			call, -1, "%u group%s left on node %s", here, here == 1 ? "" : "s", cd->config.node);
-		if (notice_wait(&cd->changed, LOOK_MS, "the node to be empty", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
+		if (notice_look(&cd->changed, LOOK_MS, "the node to be empty", err) < 0)
+			return -1;
 	}
 }
 
@@ -340,11 +338,9 @@ static int fill_again(
 			"moving group %s back to node %s", node->drained[i], node->name);
 		// Another node may not have seen yet that the standby is over.
 		for (int try = 0; move_back(cd, node->drained[i], node->name, &why) < 0 && try < 3; try++) {
-			struct error waited = ERROR_INIT;
-			if (notice_wait(&cd->changed, 2000, "the end of the standby", &waited) < 0 &&
-				waited.code != ERROR_TIMEOUT)
-				break;
 			error_clear(&why);
+			if (notice_look(&cd->changed, 2000, "the end of the standby", &why) < 0)
+				break;
 		}
 		if (why.code)
 			g_string_append_printf(

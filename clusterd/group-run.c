@@ -35,7 +35,6 @@ static int await_group(struct await *await, judge_fn *judge, struct error *err)
 {
 	await->begin_us = await->idle_since_us = loop_now_us();
 	for (;;) {
-		struct error waited = ERROR_INIT;
 		cleanup_view struct view *view = view_take(await->cd);
 		const struct cib_group *group = view_group(await->cd, view, await->name, err);
 
@@ -52,9 +51,8 @@ static int await_group(struct await *await, judge_fn *judge, struct error *err)
 			return error_set(err, ERROR_TIMEOUT,
 				"group %s: Pacemaker is still at it after %u s; see 'holdfast group show %s'",
 				await->name, RUN_TIMEOUT_MS / 1000, await->name);
-		if (notice_wait(&await->cd->changed, 1000, "Pacemaker", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
+		if (notice_look(&await->cd->changed, 1000, "Pacemaker", err) < 0)
+			return -1;
 	}
 }
 

@@ -194,14 +194,12 @@ static int prepare(struct mover *mover, const struct cib_group *group, const Hol
 	int64_t begin_us = loop_now_us();
 	while (host_link_call(mover->cd->host, &request, timeout_ms + 5000,
 		       mover->call ? forward_partial : NULL, mover->call, &reply, err) < 0) {
-		struct error waited = ERROR_INIT;
 		if (err->code != ERROR_CROWDED || mover->cancelled || passed_ms(begin_us) > TURN_TIMEOUT_MS)
 			return -1;
 		say(mover, "waiting: %s", err->message);
-		if (notice_wait(&mover->cd->changed, CROWDED_MS, "room on the target", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
 		error_clear(err);
+		if (notice_look(&mover->cd->changed, CROWDED_MS, "room on the target", err) < 0)
+			return -1;
 	}
 	holdfast__reply__free_unpacked(reply, NULL);
 	return 0;
@@ -230,7 +228,6 @@ static int await_pacemaker(struct mover *mover, struct error *err)
 	bool acted = false;
 
 	for (;;) {
-		struct error waited = ERROR_INIT;
 		cleanup_view struct view *view = view_take(mover->cd);
 		const struct cib_group *group = view_group(mover->cd, view, mover->group, err);
 
@@ -255,9 +252,8 @@ static int await_pacemaker(struct mover *mover, struct error *err)
 		if (passed_ms(begin_us) > MOVE_TIMEOUT_MS)
 			return error_set(
 				err, ERROR_TIMEOUT, "it was not done in %u s", MOVE_TIMEOUT_MS / 1000);
-		if (notice_wait(&mover->cd->changed, 1000, "Pacemaker", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
+		if (notice_look(&mover->cd->changed, 1000, "Pacemaker", err) < 0)
+			return -1;
 	}
 }
 
@@ -366,7 +362,7 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 	say(mover, "moving group %s to %s", mover->group, mover->target);
 	if (await_pacemaker(mover, err) == 0) {
 		if (cib_link_do(cd->cib, &settling, cib_set_move(cib, mover->group, NULL, &settling)) < 0)
-			log_warning("the move's constraint on group %s stays for now: %s", mover->group,
+			log_warning("the move's constraint on group %s could not be removed yet: %s", mover->group,
 				settling.message);
 		return 0;
 	}
@@ -424,7 +420,6 @@ static int await_idle(struct mover *mover, struct error *err)
 	int64_t begin_us = loop_now_us();
 
 	for (;;) {
-		struct error waited = ERROR_INIT;
 		cleanup_view struct view *view = view_take(mover->cd);
 		const struct cib_group *group = view_group(mover->cd, view, mover->group, err);
 
@@ -434,9 +429,8 @@ static int await_idle(struct mover *mover, struct error *err)
 			passed_ms(begin_us) > IDLE_TIMEOUT_MS)
 			return 0;
 		say(mover, "waiting until Pacemaker has done with group %s", mover->group);
-		if (notice_wait(&mover->cd->changed, 1000, "Pacemaker", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
+		if (notice_look(&mover->cd->changed, 1000, "Pacemaker", err) < 0)
+			return -1;
 	}
 }
 
@@ -447,14 +441,12 @@ static int await_turn(struct mover *mover, struct error *err)
 	int64_t begin_us = loop_now_us();
 
 	while (cd->moves >= cd->config.moves_at_once) {
-		struct error waited = ERROR_INIT;
 		if (passed_ms(begin_us) > TURN_TIMEOUT_MS)
 			return error_set(err, ERROR_TIMEOUT, "group %s: %u other moves take long",
 				mover->group, cd->moves);
 		say(mover, "waiting for %u other moves", cd->moves);
-		if (notice_wait(&cd->changed, 5000, "the other moves", &waited) < 0 &&
-			waited.code != ERROR_TIMEOUT)
-			return error_copy(err, &waited);
+		if (notice_look(&cd->changed, 5000, "the other moves", err) < 0)
+			return -1;
 	}
 	cd->moves++;
 	return 0;

@@ -28,3 +28,12 @@ int notice_wait(struct notice *notice, unsigned timeout_ms, const char *what, st
 		waiter.next->link = waiter.link;
 	return result;
 }
+
+int notice_look(struct notice *notice, unsigned at_most_ms, const char *what, struct error *err)
+{
+	struct error waited = ERROR_INIT;
+
+	if (notice_wait(notice, at_most_ms, what, &waited) == 0 || waited.code == ERROR_TIMEOUT)
+		return 0;
+	return error_copy(err, &waited);
+}

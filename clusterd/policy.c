@@ -251,8 +251,7 @@ static void policy_task(void *data)
 
 	for (;;) {
 		error_clear(&err);
-		if (notice_wait(&policy->cd->changed, LOOK_MS, "a change", &err) < 0 &&
-			err.code != ERROR_TIMEOUT)
+		if (notice_look(&policy->cd->changed, LOOK_MS, "a change", &err) < 0)
 			return;
 		if (policy->cd->in_cluster)
 			look(policy);

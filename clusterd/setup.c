@@ -272,11 +272,8 @@ int setup_await_cluster(struct clusterd *cd, struct rpc_call *call, unsigned tim
 				"the cluster did not come up in %u s: %s; see corosync's and Pacemaker's "
 				"logs",
 				timeout_ms / 1000, missing);
-		if (notice_wait(&cd->changed, left_ms < 500 ? (unsigned)left_ms : 500, "the cluster", err) <
-				0 &&
-			err->code != ERROR_TIMEOUT)
+		if (notice_look(&cd->changed, left_ms < 500 ? (unsigned)left_ms : 500, "the cluster", err) < 0)
 			return -1;
-		error_clear(err);
 	}
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// vm set: see group-define.h. New volumes are there, and what goes is out of the guest, before the CIB says so, in one modify with everything else; then
-// the guest gets the rest, and volumes that nobody names any more go. A crash in the middle leaves volumes, or a guest that lacks what the
-// definition has: the next change applies the volumes again, and `pending` says what the guest lacks.
+// vm set: see group-define.h. New volumes are there, and what goes is out of the guest, before the CIB says so, in one
+// modify with everything else; then the guest gets the rest, and volumes that nobody names any more go. A crash in the
+// middle leaves volumes, or a guest that lacks what the definition has: the next change applies the volumes again, and
+// `pending` says what the guest lacks.
 #include <glib.h>
 #include <string.h>
 

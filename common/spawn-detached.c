@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A process that outlives us: we fork an intermediate that forks it and ends; one that dies with us is our own child. Between fork and exec only plain system calls are made,
-// since our threads' locks may be held in the copy. It sends us its own pidfd before exec, so the number cannot have been reused; the
-// socket is closed by exec, and what fails before that is sent over it.
+// A process that outlives us: we fork an intermediate that forks it and ends; one that dies with us is our own child.
+// Between fork and exec only plain system calls are made, since our threads' locks may be held in the copy. It sends us
+// its own pidfd before exec, so the number cannot have been reused; the socket is closed by exec, and what fails before
+// that is sent over it.
 #include "common/spawn-private.h"
 
 #include <errno.h>

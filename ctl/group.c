@@ -201,6 +201,9 @@ static int group_set(struct session *session, const struct args *args, struct er
 	return session_change(session, &request, set.name, "group %s is changed", err);
 }
 
+#define OPTION_PREFERRED \
+	{ .name = "preferred", .kind = ARG_NAMES, .what = "node", .help = "where it should run, the best first" }
+
 static const struct arg one_group[] = { OPERAND_GROUP, ARGS_END };
 static const struct arg create_options[] = {
 	{ .name = "storage",
@@ -208,10 +211,7 @@ static const struct arg create_options[] = {
 		.what = "kind",
 		.choices = "drbd|file",
 		.help = "drbd: replicated between two nodes [default]; file: in a directory" },
-	{ .name = "preferred",
-		.kind = ARG_NAMES,
-		.what = "node",
-		.help = "where it should run, the best first" },
+	OPTION_PREFERRED,
 	{ .name = "possible",
 		.kind = ARG_NAMES,
 		.what = "node",
@@ -269,10 +269,7 @@ static const struct arg move_options[] = {
 	ARGS_END,
 };
 static const struct arg set_options[] = {
-	{ .name = "preferred",
-		.kind = ARG_NAMES,
-		.what = "node",
-		.help = "where it should run, the best first" },
+	OPTION_PREFERRED,
 	{ .name = "possible",
 		.kind = ARG_NAMES,
 		.what = "node",

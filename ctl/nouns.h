@@ -7,7 +7,8 @@
 
 extern const struct noun nouns[];	// ends with name NULL
 
-extern const struct verb cluster_verbs[], node_verbs[], group_verbs[], vm_verbs[], checkpoint_verbs[], volume_verbs[], fence_verbs[], events_verbs[];
+extern const struct verb cluster_verbs[], node_verbs[], group_verbs[], vm_verbs[], checkpoint_verbs[], volume_verbs[],
+	fence_verbs[], events_verbs[];
 
 // Operands and options that several nouns have.
 #define OPERAND_GROUP { .name = "GROUP", .kind = ARG_NAME, .what = "group" }

@@ -11,21 +11,11 @@
 #include "ctl/nouns.h"
 #include "ctl/vm-control.h"
 #include "proto/json.h"
-
-static int set_text(char **field, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-	if (!copy)
-		return error_set(err, ERROR_NO_SPACE, "no memory");
-	if (*field != (const char *)protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
+#include "proto/text.h"
 
 static int set_if_given(const struct args *args, const char *option, char **field, struct error *err)
 {
-	return args_count(args, option) ? set_text(field, args_text(args, option), err) : 0;
+	return args_count(args, option) ? proto_set_text(field, args_text(args, option), err) : 0;
 }
 
 // ---- disks and NICs
@@ -87,7 +77,7 @@ static int add_nic(Holdfast__Vm *vm, const char *network, struct error *err)
 	holdfast__nic__init(nic);
 	first_free_name(vm, "nic", nic_named, name);
 	vm->nics[vm->n_nics++] = nic;
-	return set_text(&nic->name, name, err) || set_text(&nic->network, network, err) ? -1 : 0;
+	return proto_set_text(&nic->name, name, err) || proto_set_text(&nic->network, network, err) ? -1 : 0;
 }
 
 static int remove_disk(Holdfast__Vm *vm, const char *name, struct error *err)

@@ -123,7 +123,7 @@ static int copy_memory(struct saving *saving, double *before_ms, struct error *e
 			return -1;
 		if (!strcmp(status, "pre-switchover"))
 			return 0;
-		if (loop_now_us() >= saving->pump.deadline_us)
+		if (loop_now_us() >= saving->pump.pipe.deadline_us)
 			return error_set(err, ERROR_TIMEOUT,
 				"the guest changes its memory faster than it can be written: pause it first");
 		if (task_pause(POLL_MS, err))
@@ -150,7 +150,7 @@ static int stream_out(struct saving *saving, struct error *err)
 	fault_point("checkpoint-disks-taken");
 	if (qmp_command(vm->qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), QMP_TIMEOUT_MS,
 		    NULL, err) ||
-		await(vm, "completed", saving->pump.deadline_us, err) || go_on(saving, err))
+		await(vm, "completed", saving->pump.pipe.deadline_us, err) || go_on(saving, err))
 		return -1;
 	last_ms = loop_now_ms();
 	saving->memory->pause_ms = saving->ran ? last_ms - before_ms + POLL_MS : 0;
@@ -186,10 +186,10 @@ static int begin_stream(struct saving *saving, struct error *err)
 	if (set_stream(vm, true, err) || open_pipe(vm, 0, &pipe_end, err) ||
 		qmp_command(vm->qmp, "migrate", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL, err))
 		return -1;
-	saving->pump.pipe = pipe_end;
+	saving->pump.pipe.fd = pipe_end;
 	if (!task_start(group_hypervisor(vm->group)->loop, "checkpoint-pump", pump_task, saving, err))
 		return -1;
-	saving->pump.pipe = steal_fd(&pipe_end);
+	saving->pump.pipe.fd = steal_fd(&pipe_end);
 	return 0;
 }
 
@@ -212,7 +212,7 @@ static int save_to(struct saving *saving, struct error *err)
 		if (task_wait(&saving->finished, SAVE_MS, "the checkpoint's memory to be written", NULL))
 			continue;
 	}
-	cleanup_fd_p(&saving->pump.pipe);
+	cleanup_fd_p(&saving->pump.pipe.fd);
 	if (!result && saving->result)
 		result = error_copy(&why, &saving->why);
 	return result ? error_copy(err, &why) : 0;
@@ -227,7 +227,7 @@ int checkpoint_memory_save(struct vm *vm, struct checkpoint_memory *memory, stru
 	struct saving saving = {
 		.vm = vm,
 		.memory = memory,
-		.pump = { .pipe = -1, .file = file, .deadline_us = loop_now_us() + SAVE_MS * 1000LL },
+		.pump = { .pipe = { -1, loop_now_us() + SAVE_MS * 1000LL }, .file = file },
 		.ran = vm->state == HOLDFAST__VM_STATE__VM_RUNNING,
 	};
 	// If hypervisord dies while the guest stands still, the next one lets it go on.
@@ -292,7 +292,7 @@ int checkpoint_memory_verify(const struct checkpoint_memory *memory, struct erro
 	cleanup_fd int file = -1;
 	if (open_file(memory, &file, err))
 		return -1;
-	struct checkpoint_pump pump = { .pipe = -1, .file = file, .bytes = memory->bytes };
+	struct checkpoint_pump pump = { .pipe = { .fd = -1 }, .file = file, .bytes = memory->bytes };
 	return task_offload(checkpoint_pump_in, &pump, err) ? -1 : compare(memory, &pump, err);
 }
 
@@ -305,7 +305,7 @@ int checkpoint_memory_load(struct vm *vm, struct checkpoint_memory *memory, stru
 		return -1;
 	int64_t deadline_us = loop_now_us() + LOAD_MS * 1000LL;
 	struct checkpoint_pump pump = {
-		.pipe = pipe_end, .file = file, .bytes = memory->bytes, .deadline_us = deadline_us
+		.pipe = { pipe_end, deadline_us }, .file = file, .bytes = memory->bytes
 	};
 	int result = task_offload(checkpoint_pump_in, &pump, err);
 	close(steal_fd(&pipe_end)); // the stream's end

@@ -4,14 +4,11 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "common/loop.h"
 
 #define CHUNK_BYTES (1u << 20)
-#define POLL_MS 60000
 
 struct running {
 	struct checkpoint_pump *pump;
@@ -39,21 +36,6 @@ static int end(struct running *running, int result)
 	return result;
 }
 
-static int wait_for(const struct checkpoint_pump *pump, short events, struct error *err)
-{
-	for (;;) {
-		int64_t left_ms = (pump->deadline_us - loop_now_us()) / 1000;
-		struct pollfd fd = { .fd = pump->pipe, .events = events };
-		int ready = left_ms > 0 ? poll(&fd, 1, (int)(left_ms > POLL_MS ? POLL_MS : left_ms)) : 0;
-		if (ready > 0)
-			return 0;
-		if (ready < 0 && errno != EINTR)
-			return error_set_errno(err, errno, "cannot wait for QEMU's stream");
-		if (left_ms <= 0)
-			return error_set(err, ERROR_TIMEOUT, "its time was up");
-	}
-}
-
 static int put(int fd, const uint8_t *bytes, size_t count, struct error *err)
 {
 	while (count) {
@@ -78,14 +60,12 @@ int checkpoint_pump_out(void *data, struct error *err)
 	int result = begin(&running, pump, err);
 	pump->bytes = 0;
 	while (!result) {
-		ssize_t count = read(pump->pipe, running.chunk, CHUNK_BYTES);
-		if (count == 0)
+		ssize_t count = qemu_pipe_take(&pump->pipe, running.chunk, CHUNK_BYTES, err);
+		if (count <= 0) {
+			result = (int)count;
 			break;
-		if (count < 0 && errno == EAGAIN)
-			result = wait_for(pump, POLLIN, err);
-		else if (count < 0 && errno != EINTR)
-			result = error_set_errno(err, errno, "QEMU's stream");
-		if (count <= 0 || why.code)
+		}
+		if (why.code)
 			continue; // what has no room is read all the same: QEMU must not stand still
 		EVP_DigestUpdate(running.digest, running.chunk, (size_t)count);
 		pump->bytes += (uint64_t)count;
@@ -97,25 +77,6 @@ int checkpoint_pump_out(void *data, struct error *err)
 	if (!result && fsync(pump->file))
 		result = error_set_errno(err, errno, "its memory cannot be written");
 	return end(&running, result);
-}
-
-static int give(const struct checkpoint_pump *pump, const uint8_t *bytes, size_t count, struct error *err)
-{
-	while (count) {
-		ssize_t now = write(pump->pipe, bytes, count);
-		if (now < 0 && errno == EAGAIN) {
-			if (wait_for(pump, POLLOUT, err))
-				return -1;
-			continue;
-		}
-		if (now < 0 && errno == EINTR)
-			continue;
-		if (now < 0)
-			return error_set_errno(err, errno, "QEMU does not take the memory");
-		bytes += now;
-		count -= (size_t)now;
-	}
-	return 0;
 }
 
 int checkpoint_pump_in(void *data, struct error *err)
@@ -135,8 +96,8 @@ int checkpoint_pump_in(void *data, struct error *err)
 		}
 		EVP_DigestUpdate(running.digest, running.chunk, (size_t)count);
 		left -= (uint64_t)count;
-		if (pump->pipe >= 0)
-			result = give(pump, running.chunk, (size_t)count, err);
+		if (pump->pipe.fd >= 0)
+			result = qemu_pipe_give(&pump->pipe, running.chunk, (size_t)count, err);
 	}
 	return end(&running, result);
 }

@@ -4,13 +4,12 @@
 #define HYPERVISOR_CHECKPOINT_PUMP_H
 
 #include <stdint.h>
-#include "common/error.h"
+#include "hypervisor/qemu-pipe.h"
 
 struct checkpoint_pump {
-	int pipe;		// never blocks; -1: the file is only read
+	struct qemu_pipe pipe;	// fd -1: the file is only read
 	int file;
 	uint64_t bytes;		// in: how many to read from the file. Out: how many went through
-	int64_t deadline_us;	// loop_now_us, for each wait for QEMU
 	char sha256[65];	// out
 };
 

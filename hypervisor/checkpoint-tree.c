@@ -8,17 +8,7 @@
 #include <string.h>
 #include "common/name.h"
 #include "proto/json.h"
-
-int checkpoint_set_text(char **field, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-	if (!copy)
-		return error_set(err, ERROR_FAILED, "no memory for a checkpoint");
-	if (*field != (const char *)protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
+#include "proto/text.h"
 
 Holdfast__CheckpointTree *checkpoint_tree_new(const char *uuid, struct error *err)
 {
@@ -29,7 +19,7 @@ Holdfast__CheckpointTree *checkpoint_tree_new(const char *uuid, struct error *er
 	}
 	holdfast__checkpoint_tree__init(tree);
 	tree->version = CHECKPOINT_VERSION;
-	if (!checkpoint_set_text(&tree->uuid, uuid, err))
+	if (!proto_set_text(&tree->uuid, uuid, err))
 		return tree;
 	checkpoint_tree_free(tree);
 	return NULL;
@@ -130,10 +120,10 @@ static int fill(Holdfast__CheckpointRecord *record, const Holdfast__CheckpointTr
 	record->wanted = (Holdfast__Vm *)proto_copy(&wanted->base);
 	if (!record->wanted)
 		return error_set(err, ERROR_FAILED, "no memory for a checkpoint");
-	return checkpoint_set_text(&record->id, id, err) ||
-			checkpoint_set_text(&record->name, name[0] ? name : id, err) ||
-			checkpoint_set_text(&record->parent, tree->current, err) ||
-			checkpoint_set_text(&record->created, created, err)
+	return proto_set_text(&record->id, id, err) ||
+			proto_set_text(&record->name, name[0] ? name : id, err) ||
+			proto_set_text(&record->parent, tree->current, err) ||
+			proto_set_text(&record->created, created, err)
 		? -1
 		: 0;
 }
@@ -170,7 +160,7 @@ Holdfast__CheckpointRecord *checkpoint_add(Holdfast__CheckpointTree *tree, const
 int checkpoint_complete(Holdfast__CheckpointTree *tree, Holdfast__CheckpointRecord *record, struct error *err)
 {
 	record->state = HOLDFAST__CHECKPOINT_STATE__CHECKPOINT_COMPLETE;
-	return checkpoint_set_text(&tree->current, record->id, err);
+	return proto_set_text(&tree->current, record->id, err);
 }
 
 static bool is_below(const Holdfast__CheckpointTree *tree, const Holdfast__CheckpointRecord *record, const char *id)
@@ -216,11 +206,11 @@ static const char *left_of(const Holdfast__CheckpointTree *tree, const char *id)
 int checkpoint_prune(Holdfast__CheckpointTree *tree, struct error *err)
 {
 	size_t kept = 0;
-	if (checkpoint_set_text(&tree->current, left_of(tree, tree->current), err))
+	if (proto_set_text(&tree->current, left_of(tree, tree->current), err))
 		return -1;
 	for (size_t i = 0; i < tree->n_records; i++)
 		if (stays(tree->records[i]) &&
-			checkpoint_set_text(
+			proto_set_text(
 				&tree->records[i]->parent, left_of(tree, tree->records[i]->parent), err))
 			return -1;
 	for (size_t i = 0; i < tree->n_records; i++) {

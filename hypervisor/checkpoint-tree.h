@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A VM's checkpoints as a tree: what may be added, found, made current and taken away. Pure: the tree is a message (proto/checkpoint.proto),
-// checkpoint-store.h keeps it.
+// A VM's checkpoints as a tree: what may be added, found, made current and taken away. Pure: the tree is a message
+// (proto/checkpoint.proto), checkpoint-store.h keeps it.
 #ifndef HYPERVISOR_CHECKPOINT_TREE_H
 #define HYPERVISOR_CHECKPOINT_TREE_H
 
@@ -17,10 +17,11 @@ void checkpoint_tree_free(Holdfast__CheckpointTree *tree);
 int checkpoint_tree_check(const Holdfast__CheckpointTree *tree, struct error *err) MUST_CHECK;
 
 // By id or name; ERROR_NOT_FOUND. "" is the current one.
-Holdfast__CheckpointRecord *checkpoint_find(const Holdfast__CheckpointTree *tree, const char *vm, const char *which, struct error *err) MUST_CHECK;
+Holdfast__CheckpointRecord *checkpoint_find(
+	const Holdfast__CheckpointTree *tree, const char *vm, const char *which, struct error *err) MUST_CHECK;
 // A new one below the current one, TAKING. NAME "": its id. The tree owns it.
-Holdfast__CheckpointRecord *checkpoint_add(Holdfast__CheckpointTree *tree, const Holdfast__Vm *wanted, const char *name, const char *created,
-	struct error *err) MUST_CHECK;
+Holdfast__CheckpointRecord *checkpoint_add(Holdfast__CheckpointTree *tree, const Holdfast__Vm *wanted, const char *name,
+	const char *created, struct error *err) MUST_CHECK;
 // It is COMPLETE, and current.
 int checkpoint_complete(Holdfast__CheckpointTree *tree, Holdfast__CheckpointRecord *record, struct error *err) MUST_CHECK;
 // It and, with SUBTREE, all below it are DELETING. Refused for the one whose memory the VM is to go on with.
@@ -30,6 +31,5 @@ int checkpoint_mark(Holdfast__CheckpointTree *tree, Holdfast__CheckpointRecord *
 // Those that are not COMPLETE are gone; their children have the nearest parent that is left, and so has the VM.
 int checkpoint_prune(Holdfast__CheckpointTree *tree, struct error *err) MUST_CHECK;
 bool checkpoint_unsettled(const Holdfast__CheckpointTree *tree);	// something is to be finished or taken away
-int checkpoint_set_text(char **field, const char *text, struct error *err) MUST_CHECK;
 
 #endif

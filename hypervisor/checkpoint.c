@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// See checkpoint.h. Order of a take: tree (TAKING), memory and disks, tree (COMPLETE). Of an apply: tree (applying), QEMU's end, disks, definition, tree. Of a
-// delete: tree (DELETING), disks, tree, memory. What is found half way: TAKING and DELETING are taken away, an apply is finished unless the guest lives,
-// which means that nothing of it was done yet.
+// See checkpoint.h. Order of a take: tree (TAKING), memory and disks, tree (COMPLETE). Of an apply: tree (applying),
+// QEMU's end, disks, definition, tree. Of a delete: tree (DELETING), disks, tree, memory. What is found half way: TAKING
+// and DELETING are taken away, an apply is finished unless the guest lives, which means that nothing of it was done yet.
 #include "hypervisor/checkpoint.h"
 
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
 #include "proto/json.h"
+#include "proto/text.h"
 
 #define END_MS 20000
 #define MIB ((uint64_t)1 << 20)
@@ -87,9 +88,9 @@ static int finish_apply(struct vm *vm, const struct checkpoint_store *store, Hol
 	fault_point("checkpoint-applied");
 	running_drop(vm);
 	if (task_offload(work_discard, &discarding, err) || put_definition(vm, record, err) ||
-		checkpoint_set_text(&tree->current, record->id, err) ||
-		checkpoint_set_text(&tree->resume, record->memory ? record->id : "", err) ||
-		checkpoint_set_text(&tree->applying, "", err) || checkpoint_save(store, tree, err))
+		proto_set_text(&tree->current, record->id, err) ||
+		proto_set_text(&tree->resume, record->memory ? record->id : "", err) ||
+		proto_set_text(&tree->applying, "", err) || checkpoint_save(store, tree, err))
 		return -1;
 	fault_point("checkpoint-apply-complete");
 	return 0;
@@ -102,7 +103,7 @@ static int settle(struct vm *vm, const struct checkpoint_store *store, Holdfast_
 	log_info("vm=%s what was begun with its checkpoints is %s", vm->name,
 		tree->applying[0] && !vm_has_process(vm) ? "finished" : "undone");
 	if (tree->applying[0] && vm_has_process(vm)) {
-		if (checkpoint_set_text(&tree->applying, "", err) || checkpoint_save(store, tree, err))
+		if (proto_set_text(&tree->applying, "", err) || checkpoint_save(store, tree, err))
 			return -1;
 	} else if (tree->applying[0] && finish_apply(vm, store, tree, err)) {
 		return -1;
@@ -198,8 +199,8 @@ static int take_memory(struct vm *vm, const struct checkpoint_store *store, Hold
 		return error_set(err, ERROR_FAILED, "no memory for a checkpoint");
 	if (checkpoint_memory_path(store, record->id, path, sizeof(path), err) ||
 		checkpoint_memory_save(vm, &memory, err) ||
-		checkpoint_set_text(&record->memory_sha256, memory.sha256, err) ||
-		checkpoint_set_text(&record->qemu, qmp_version(vm->qmp), err))
+		proto_set_text(&record->memory_sha256, memory.sha256, err) ||
+		proto_set_text(&record->qemu, qmp_version(vm->qmp), err))
 		return -1;
 	record->memory_bytes = memory.bytes;
 	*pause_ms = memory.pause_ms;
@@ -315,11 +316,11 @@ int checkpoint_apply(
 	if (check_apply(vm, &store, record, err))
 		return error_prefix(err, "checkpoint %s of VM %s is refused", record->name, vm->name);
 	*memory = record->memory;
-	if (checkpoint_set_text(&tree->applying, record->id, err) || checkpoint_save(&store, tree, err))
+	if (proto_set_text(&tree->applying, record->id, err) || checkpoint_save(&store, tree, err))
 		return -1;
 	fault_point("checkpoint-apply-journalled");
 	if (vm_end(vm, END_MS, err)) {
-		if (checkpoint_set_text(&tree->applying, "", &worse) || checkpoint_save(&store, tree, &worse))
+		if (proto_set_text(&tree->applying, "", &worse) || checkpoint_save(&store, tree, &worse))
 			log_error("vm=%s %s", vm->name, worse.message);
 		return -1;
 	}
@@ -348,7 +349,7 @@ int checkpoint_delete(struct vm *vm, const char *directory, const char *which, e
 
 static int forget(const struct checkpoint_store *store, Holdfast__CheckpointTree *tree, struct error *err)
 {
-	return checkpoint_set_text(&tree->resume, "", err) ? -1 : checkpoint_save(store, tree, err);
+	return proto_set_text(&tree->resume, "", err) ? -1 : checkpoint_save(store, tree, err);
 }
 
 int checkpoint_forget_memory(struct vm *vm, const char *directory, struct error *err)
@@ -376,13 +377,7 @@ static int load_and_run(struct vm *vm, const struct checkpoint_store *store, Hol
 	if (vm_attach_disks(vm, err) || checkpoint_memory_load(vm, &memory, err) || forget(store, tree, err))
 		return -1;
 	fault_point("checkpoint-resumed");
-	if (!paused)
-		return vm_continue(vm, err);
-	vm->guest.cold_boot_ms = clock_boot_ms();
-	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, err))
-		return -1;
-	vm_event_now(vm, VM_EVENT_PAUSED);
-	return 0;
+	return vm_continue_as(vm, paused, err);
 }
 
 int checkpoint_resume(struct vm *vm, const char *directory, struct error *err)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Checkpoints of a VM: memory, devices, disks and configuration, as a tree. Each change is written to the tree (checkpoint-store.h) before it is done, so
-// that after a crash anywhere, here or on the node that takes the group over, there is the whole checkpoint or none of it.
-// The caller holds the group's mutex; the group is online here, and its state volume is mounted at DIRECTORY.
+// Checkpoints of a VM: memory, devices, disks and configuration, as a tree. Each change is written to the tree
+// (checkpoint-store.h) before it is done, so that after a crash anywhere, here or on the node that takes the group over,
+// there is the whole checkpoint or none of it. The caller holds the group's mutex; the group is online here, and its
+// state volume is mounted at DIRECTORY.
 #ifndef HYPERVISOR_CHECKPOINT_H
 #define HYPERVISOR_CHECKPOINT_H
 
@@ -19,14 +20,17 @@ struct checkpoint_taken {
 	double duration_ms, pause_ms;
 };
 // A guest that runs stands still for the last pages only and runs on, also when it fails. NAME "": the id.
-int checkpoint_take(struct vm *vm, const char *directory, const char *name, struct checkpoint_taken *taken, struct error *err) MUST_CHECK;	// waits
-// The VM's disks and configuration are those of WHICH ("": the current one); its QEMU has ended. What was not taken is lost. A checkpoint that is damaged is
-// refused before anything is lost. *memory: whether its memory waits for checkpoint_resume.
+int checkpoint_take(struct vm *vm, const char *directory, const char *name, struct checkpoint_taken *taken,
+	struct error *err) MUST_CHECK;	// waits
+// The VM's disks and configuration are those of WHICH ("": the current one); its QEMU has ended. What was not taken is
+// lost. A checkpoint that is damaged is refused before anything is lost. *memory: whether its memory waits for
+// checkpoint_resume.
 int checkpoint_apply(struct vm *vm, const char *directory, const char *which, bool *memory, struct error *err) MUST_CHECK;	// waits
-int checkpoint_delete(struct vm *vm, const char *directory, const char *which, enum checkpoint_extent extent, struct error *err) MUST_CHECK;	// waits
+int checkpoint_delete(struct vm *vm, const char *directory, const char *which, enum checkpoint_extent extent,
+	struct error *err) MUST_CHECK;	// waits
 
-// Lets the VM go on with the memory of the checkpoint that was applied. 1: it runs (or is paused, as it was); 0: there is none; ERROR_UNSAFE: it is
-// damaged, and is not asked for again.
+// Lets the VM go on with the memory of the checkpoint that was applied. 1: it runs (or is paused, as it was); 0: there
+// is none; ERROR_UNSAFE: it is damaged, and is not asked for again.
 int checkpoint_resume(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
 // It is not to go on with it.
 int checkpoint_forget_memory(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits

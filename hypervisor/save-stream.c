@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The pump of a save and a restore. Every wait for QEMU has the deadline, so that the thread always ends. Touches nothing but its struct.
+// The pump of a save and a restore. Touches nothing but its struct.
 #include "hypervisor/save-stream.h"
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "common/cleanup.h"
-#include "common/loop.h"
-
-static int wait_for(const struct save_stream *stream, short events, struct error *err)
-{
-	for (;;) {
-		int64_t left_ms = (stream->deadline_us - loop_now_us()) / 1000;
-		struct pollfd fd = { .fd = stream->pipe, .events = events };
-		int ready = left_ms > 0 ? poll(&fd, 1, (int)(left_ms > 60000 ? 60000 : left_ms)) : 0;
-		if (ready > 0)
-			return 0;
-		if (ready < 0 && errno != EINTR)
-			return error_set_errno(err, errno, "cannot wait for QEMU's stream");
-		if (left_ms <= 0)
-			return error_set(err, ERROR_TIMEOUT, "its time was up");
-	}
-}
 
 // Fills BUFFER from the pipe as far as it goes: the count, less than a chunk only at the stream's end.
 static ssize_t fill(const struct save_stream *stream, uint8_t *buffer, struct error *err)
 {
 	size_t used = 0;
 	while (used < SAVE_CHUNK_BYTES) {
-		if (wait_for(stream, POLLIN, err))
-			return -1;
-		ssize_t count = read(stream->pipe, buffer + used, SAVE_CHUNK_BYTES - used);
-		if (count < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
+		ssize_t count = qemu_pipe_take(&stream->pipe, buffer + used, SAVE_CHUNK_BYTES - used, err);
 		if (count < 0)
-			return error_set_errno(err, errno, "cannot read QEMU's stream");
+			return -1;
 		if (count == 0)
 			break;
 		used += (size_t)count;
@@ -65,22 +44,6 @@ int save_stream_write(void *data, struct error *err)
 	}
 }
 
-static int feed(struct save_stream *stream, const uint8_t *bytes, size_t count, struct error *err)
-{
-	while (count) {
-		if (wait_for(stream, POLLOUT, err))
-			return -1;
-		ssize_t written = write(stream->pipe, bytes, count);
-		if (written < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (written < 0)
-			return error_set_errno(err, errno, "QEMU does not take the saved state");
-		bytes += written;
-		count -= (size_t)written;
-	}
-	return 0;
-}
-
 int save_stream_read(void *data, struct error *err)
 {
 	struct save_stream *stream = data;
@@ -92,7 +55,7 @@ int save_stream_read(void *data, struct error *err)
 	save_index_of(stream->index, SAVE_DEVICES, &chunks, &count);
 	for (size_t i = 0; i < count; i++)
 		if (save_read_chunk(stream->file, &chunks[i], buffer, err) ||
-			feed(stream, buffer, chunks[i].content, err))
+			qemu_pipe_give(&stream->pipe, buffer, chunks[i].content, err))
 			return -1;
 	return 0;
 }

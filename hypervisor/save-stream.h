@@ -4,11 +4,11 @@
 #ifndef HYPERVISOR_SAVE_STREAM_H
 #define HYPERVISOR_SAVE_STREAM_H
 
+#include "hypervisor/qemu-pipe.h"
 #include "hypervisor/save-file.h"
 
 struct save_stream {
-	int pipe;			// never blocks
-	int64_t deadline_us;		// loop_now_us
+	struct qemu_pipe pipe;
 	struct save_writer *writer;	// of a save
 	int file;			// of a restore
 	const struct save_index *index;

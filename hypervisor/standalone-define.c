@@ -14,22 +14,11 @@
 #include "proto/disk.h"
 #include "proto/json.h"
 #include "proto/shape.h"
+#include "proto/text.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define STATE_BYTES (256 * MIB)
 #define DISK_MOST_BYTES ((uint64_t)1 << 50)
-
-// A text field of a message that was unpacked, or is an INIT: the default is never freed.
-static int set_text(char **field, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-	if (!copy)
-		return error_set(err, ERROR_FAILED, "no memory for a definition");
-	if (*field != (const char *)protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
 
 static Holdfast__Volume *add_volume(Holdfast__Group *group, const char *name, uint32_t index, uint64_t bytes)
 {
@@ -76,7 +65,7 @@ static int fill_group(struct hypervisor *hv, Holdfast__Group *group, struct erro
 	clock_rfc3339(now);
 	if (!group->n_volumes && !add_volume(group, "state", 0, STATE_BYTES))
 		return error_set(err, ERROR_FAILED, "no memory for a definition");
-	return set_text(&group->created, now, err);
+	return proto_set_text(&group->created, now, err);
 }
 
 int standalone_create_group(
@@ -147,7 +136,7 @@ static int fill_nics(struct hypervisor *hv, Holdfast__Vm *vm, struct error *err)
 				return error_set(err, ERROR_FAILED, "no random numbers");
 			shape_mac(random, mac);
 		} while (mac_owner(hv, vm, mac) || shape_has_mac(vm, mac));
-		if (set_text(&vm->nics[i]->mac, mac, err))
+		if (proto_set_text(&vm->nics[i]->mac, mac, err))
 			return -1;
 	}
 	return 0;
@@ -163,7 +152,7 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 		if (disk->volume)
 			continue;
 		snprintf(name, sizeof(name), "disk%zu", i);
-		if (!disk->name[0] && set_text(&disk->name, name, err))
+		if (!disk->name[0] && proto_set_text(&disk->name, name, err))
 			return -1;
 		if (name_check("disk", disk->name, err))
 			return -1;
@@ -202,7 +191,7 @@ static int fill_vm(const struct group *group, Holdfast__GroupSpec *spec, Holdfas
 		vm->restart_limit = RESTART_LIMIT_DEFAULT;
 	if (!vm->restart_period_s)
 		vm->restart_period_s = RESTART_PERIOD_DEFAULT_S;
-	if (!vm->uuid[0] && (random_uuid(text, sizeof(text), err) || set_text(&vm->uuid, text, err)))
+	if (!vm->uuid[0] && (random_uuid(text, sizeof(text), err) || proto_set_text(&vm->uuid, text, err)))
 		return -1;
 	for (size_t i = 0; i < vm->n_disks; i++)
 		vm->disks[i]->volume = 0;

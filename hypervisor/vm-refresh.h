@@ -12,11 +12,11 @@ struct refresh_report {
 	struct steps steps;		// of the pause
 };
 
-// The program that the configuration names takes the guest over. On error the guest runs on as it was, or, if the message says so, is started again from
-// its disks. A paused guest stays paused.
+// The program that the configuration names takes the guest over. On error the guest runs on as it was, or, if the
+// message says so, is started again from its disks. A paused guest stays paused.
 int vm_refresh(struct vm *vm, struct refresh_report *report, struct error *err) MUST_CHECK;	// waits
-// At hypervisord's start, before guests are taken up: a refresh that was interrupted is ended. Whoever must not run its guest (record VM.next) is
-// killed; VM goes on by its own record.
+// At hypervisord's start, before guests are taken up: a refresh that was interrupted is ended. Whoever must not run its
+// guest (record VM.next) is killed; VM goes on by its own record.
 int refresh_recover(struct hypervisor *hv, struct error *err) MUST_CHECK;	// waits
 
 #endif

@@ -72,10 +72,10 @@ static int stream_in(struct vm *vm, struct restore_work *work, struct error *err
 		qmp_command(vm->qmp, "migrate-incoming", json_pack("{s:s}", "uri", "fd:state"),
 			QMP_TIMEOUT_MS, NULL, err))
 		return -1;
-	work->stream.pipe = pipe_end;
+	work->stream.pipe.fd = pipe_end;
 	int result = task_offload(save_stream_read, &work->stream, err);
 	close(steal_fd(&pipe_end)); // the stream's end
-	return result || vm_stream_await(vm, work->stream.deadline_us, err) ? -1 : 0;
+	return result || vm_stream_await(vm, work->stream.pipe.deadline_us, err) ? -1 : 0;
 }
 
 static int fill(struct vm *vm, struct restore_work *work, struct error *err)
@@ -88,22 +88,11 @@ static int fill(struct vm *vm, struct restore_work *work, struct error *err)
 	return vm_stream_set(vm, VM_STREAM_ALL, err);
 }
 
-static int let_go_on(struct vm *vm, const struct save_header *header, struct error *err)
-{
-	if (!header->paused)
-		return vm_continue(vm, err);
-	vm->guest.cold_boot_ms = clock_boot_ms();
-	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, err))
-		return -1;
-	vm_event_now(vm, VM_EVENT_PAUSED);
-	return 0;
-}
-
 static int restore_into(struct vm *vm, struct restore_work *work, struct error *err)
 {
 	char path[4096];
 	if (vm_attach_disks(vm, err) || fill(vm, work, err) || task_offload(work_mark_used, work, err) ||
-		let_go_on(vm, work->header, err))
+		vm_continue_as(vm, work->header->paused, err))
 		return -1;
 	if (!saved_path(&work->state, "used", path, sizeof(path), NULL))
 		unlink(path);
@@ -164,7 +153,7 @@ int vm_restore(struct vm *vm, const char *directory, struct error *err)
 	save_memory_init(&work.memory, &header);
 	work.file = work.memory.file = work.stream.file = file;
 	work.stream.index = &work.index;
-	work.memory.deadline_us = work.stream.deadline_us = loop_now_us() + RESTORE_MS * 1000LL;
+	work.memory.deadline_us = work.stream.pipe.deadline_us = loop_now_us() + RESTORE_MS * 1000LL;
 	int result = restore_from(vm, &work, err);
 	save_memory_done(&work.memory);
 	save_index_done(&work.index);

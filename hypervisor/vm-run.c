@@ -39,12 +39,23 @@ int vm_continue(struct vm *vm, struct error *err)
 	if (vm->state != HOLDFAST__VM_STATE__VM_RUNNING)
 		vm_event_now(vm, VM_EVENT_CONTINUED);
 	if (vm_disks_after_continue(vm, &local))
-		log_warning("vm=%s QEMU keeps descriptors of its disks for now: %s", vm->name, local.message);
+		log_warning("vm=%s QEMU keeps descriptors of its disks twice: %s", vm->name, local.message);
 	error_clear(&local);
 	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, &local))
 		log_warning("vm=%s %s", vm->name, local.message);
 	look_again(vm);
 	control_continued(vm);
+	return 0;
+}
+
+int vm_continue_as(struct vm *vm, bool paused, struct error *err)
+{
+	if (!paused)
+		return vm_continue(vm, err);
+	vm->guest.cold_boot_ms = clock_boot_ms();
+	if (vm_phase(vm, RUNDIR_PHASE_RUNNING, err))
+		return -1;
+	vm_event_now(vm, VM_EVENT_PAUSED);
 	return 0;
 }
 

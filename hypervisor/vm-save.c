@@ -56,7 +56,7 @@ static int stream_out(struct vm *vm, struct save_writer *writer, struct error *e
 			vm->qmp, "migrate", json_pack("{s:s}", "uri", "fd:state"), QMP_TIMEOUT_MS, NULL, err))
 		return -1;
 	struct save_stream stream = {
-		.pipe = pipe_end, .writer = writer, .deadline_us = writer->deadline_us
+		.pipe = { pipe_end, writer->deadline_us }, .writer = writer
 	};
 	if (task_offload(save_stream_write, &stream, err))
 		return -1;

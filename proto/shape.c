@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // See shape.h. The defaults by operating system are those of definition.proto.
 #include "proto/shape.h"
+#include "proto/text.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,25 +231,14 @@ int shape_check(const Holdfast__Vm *vm, struct error *err)
 
 // ---- made once
 
-static int set_text(char **field, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-	if (!copy)
-		return error_set(err, ERROR_FAILED, "no memory for a definition");
-	if (*field != (const char *)protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
-
 int shape_fill(Holdfast__Vm *vm, struct error *err)
 {
-	if (!vm->machine[0] && set_text(&vm->machine, choose_machine(vm), err))
+	if (!vm->machine[0] && proto_set_text(&vm->machine, choose_machine(vm), err))
 		return -1;
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "nic%zu", i);
-		if (!vm->nics[i]->name[0] && set_text(&vm->nics[i]->name, name, err))
+		if (!vm->nics[i]->name[0] && proto_set_text(&vm->nics[i]->name, name, err))
 			return -1;
 	}
 	return 0;

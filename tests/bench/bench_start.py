@@ -16,16 +16,9 @@ NAMES = ("start-overhead", "crash-restart")
 
 def greeting(path, old):
     """Waits for the socket of another inode than OLD and reads QEMU's greeting from it."""
-    while True:
-        try:
-            if os.stat(path).st_ino != old:
-                break
-        except FileNotFoundError:
-            pass
-        time.sleep(0.0005)
+    wait_until("QEMU's socket", lambda: path.exists() and path.stat().st_ino != old, pause_s=0.0005)
     with socket.socket(socket.AF_UNIX) as client:
-        while client.connect_ex(str(path)):  # bound, not listening yet
-            time.sleep(0.0005)
+        wait_until("QEMU to listen", lambda: not client.connect_ex(str(path)), pause_s=0.0005)
         return client.recv(4096)
 
 

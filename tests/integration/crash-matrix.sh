@@ -106,6 +106,22 @@ shuffled() { # by the seed
     sort -R --random-source=<(openssl enc -aes-256-ctr -pass "pass:$seed" -nosalt </dev/zero 2>/dev/null)
 }
 
+crash_at_points_of() { # OPERATION, FILTER of its points
+    local points point
+    points_of "$1"
+    mapfile -t points < <("${@:2}" <"$dir/points")
+    for point in "${points[@]}"; do
+        crash_at "$point" "$1"
+    done
+}
+judge_matrix() { # at least so many places, one in so many of them not reached
+    note "$count places, $unreached not reached"
+    [ "$count" -ge "$1" ] || fail "only $count places to die at were found"
+    [ "$unreached" -le $((count / $2)) ] || fail "$unreached of $count points were not reached"
+    hf group delete g --force
+    hv_stop
+}
+
 prepare_matrix() {
     unreached=0 count=0
     with_small_vm

@@ -88,6 +88,13 @@ set_up() {
         ask $node "{\"replica_apply\": {\"spec\": $(spec), \"node\": \"$node\"}}" >/dev/null
     done
 }
+begin_on_a1() { # two hypervisords, the guest counting on a1; boots: how often it has booted
+    set_up
+    start_group a1 >/dev/null
+    goes_on 60
+    boots=$(reports | jq '.boots | length')
+}
+was_never_booted() { [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of $1"; }
 
 generation() { date +%s%3N; }
 start_group() { ask "$1" "{\"host_group_start\": {\"spec\": $(spec), \"generation\": $(generation), \"timeout_ms\": 60000, \"node\": \"$1\"}}"; }

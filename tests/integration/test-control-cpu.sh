@@ -3,17 +3,10 @@
 # Weight, limit and reserve of processors hold between busy guests, measured by what their virtual processors got; all changed while they run, and
 # found again by a hypervisord that was killed. In a node of the lab, because its kernel has cgroup v2 to itself.
 # needs: own-lab
-# shellcheck source=tests/integration/own-lab.sh
-. "$(dirname "$0")/own-lab.sh"
+# shellcheck source=tests/integration/control-functions.sh
+. "$(dirname "$0")/control-functions.sh"
 # shellcheck source=tests/integration/boot-sectors.sh
 . "$(dirname "$0")/boot-sectors.sh"
-
-lab up --bare --sites 1 --witness none
-# A node's clock ticks on while the host has others to serve, and what its guests lose then is no fault of theirs.
-pgrep -f -- "$LAB_DIR/" | xargs renice -n -20 -p >/dev/null 2>&1 || true
-on() { lab exec a1 "$@"; }
-hf() { on "$BUILD/holdfast" --socket /run/hv/hypervisord.sock "$@"; }
-note() { printf '%s %s\n' "$(date +%T)" "$*"; }
 
 on sh -c 'mkdir -p /state/t && cat >/state/t/conf' <<'END'
 [node]
@@ -32,7 +25,7 @@ start_hv() {
     until "$BUILD/holdfast" --socket /run/hv/hypervisord.sock vm list >/dev/null 2>&1; do
         tries=$((tries + 1))
         [ $tries -lt 200 ] || { cat /state/t/log; exit 1; }
-        sleep 0.1
+        read -rt 0.1 <> <(:) || true
     done
 }
 pid_of() {

@@ -3,15 +3,9 @@
 # The limit of a NIC holds, each way, by what comes through a tap on a bridge; hypervisord puts it on a guest's tap, changes it, takes it off, and
 # finds it again. In a node of the lab, because its kernel has what traffic control needs.
 # needs: own-lab
-# shellcheck source=tests/integration/own-lab.sh
-. "$(dirname "$0")/own-lab.sh"
+# shellcheck source=tests/integration/control-functions.sh
+. "$(dirname "$0")/control-functions.sh"
 
-lab up --bare --sites 1 --witness none
-# A node's clock ticks on while the host has others to serve.
-pgrep -f -- "$LAB_DIR/" | xargs renice -n -20 -p >/dev/null 2>&1 || true
-on() { lab exec a1 "$@"; }
-hf() { on "$BUILD/holdfast" --socket /run/hv/hypervisord.sock "$@"; }
-note() { printf '%s %s\n' "$(date +%T)" "$*"; }
 change() { # change JQ: the definition, while it runs
     local definition
     definition=$(on cat /state/t/state/groups/g.json | jq -c "{host_vm_update: (.vms[0] | $1)}")

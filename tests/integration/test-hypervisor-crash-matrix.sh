@@ -7,14 +7,6 @@
 
 prepare_matrix
 for operation in "${operations[@]}"; do
-    points_of "$operation"
-    mapfile -t points <"$dir/points"
-    for point in "${points[@]}"; do
-        crash_at "$point" "$operation"
-    done
+    crash_at_points_of "$operation" cat
 done
-note "$count places, $unreached not reached"
-[ "$count" -ge 60 ] || fail "only $count places to die at were found"
-[ "$unreached" -le $((count / 5)) ] || fail "$unreached points were not reached"
-hf group delete g --force
-hv_stop
+judge_matrix 60 5

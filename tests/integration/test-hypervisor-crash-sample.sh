@@ -6,19 +6,12 @@
 
 seed=${HOLDFAST_SEED:-$$}
 note "HOLDFAST_SEED=$seed"
+some() { shuffled | head -n 3; }
 prepare_matrix
 end=$(($(now_ms) + 45000))
 mapfile -t order < <(printf '%s\n' "${operations[@]}" | shuffled)
 for operation in "${order[@]}"; do
     [ "$(now_ms)" -lt "$end" ] || break
-    points_of "$operation"
-    mapfile -t points < <(shuffled <"$dir/points" | head -n 3)
-    for point in "${points[@]}"; do
-        crash_at "$point" "$operation"
-    done
+    crash_at_points_of "$operation" some
 done
-note "$count places, $unreached not reached"
-[ "$count" -ge 3 ] || fail "only $count places"
-[ "$unreached" -le $((count / 2)) ] || fail "$unreached of $count points were not reached"
-hf group delete g --force
-hv_stop
+judge_matrix 3 2

@@ -3,10 +3,7 @@
 # for a moment only. One that is cancelled while its memory is copied costs nothing.
 . "$(dirname "$0")/move-functions.sh"
 
-set_up
-start_group a1 >/dev/null
-goes_on 60
-boots=$(reports | jq '.boots | length')
+begin_on_a1
 from=a1 to=b1
 for i in 1 2 3 4 5 6 7 8 9 10; do
     prepare $from $to live >"$WORK/answer" || fail "move $i cannot be prepared: $(cat "$WORK/answer")"
@@ -26,7 +23,7 @@ for i in 1 2 3; do
     eventually 10 "the target has let go" no_move $to
     goes_on 30
 done
-[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
+was_never_booted moved
 ! compgen -G "$WORK/*/state/moves/*source*" >/dev/null || fail "a source's journal was left behind"
 jq -rs 'map(select(.kind == "move")) | map("\(.pause_ms | floor) ms: " + (.steps | map("\(.name) \(.ms * 10 | floor / 10)") | join(", ")))[]' "$WORK"/*/state/host-events.jsonl
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"

@@ -27,9 +27,7 @@ restart_with() { # restart_with NODE [FAULT]
     kill_daemon "$1" 2>/dev/null
     start_daemon "$1" ${2:+"HOLDFAST_FAULT=move:$2"}
 }
-set_up
-start_group a1 >/dev/null
-goes_on 60
+begin_on_a1
 from=a1 to=b1
 for faults in "${cases[@]}"; do
     for fault in $faults; do

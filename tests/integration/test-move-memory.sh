@@ -17,9 +17,7 @@ lag_ms() { # of the guest's clock behind the host's, from the last line that cam
     awk -v guest="$line" -v host="$(date +%s.%3N)" 'BEGIN { printf "%d", (host - guest) * 1000 }'
 }
 
-set_up
-start_group a1 >/dev/null
-goes_on 60
+begin_on_a1
 eventually 60 "the guest has looked at all of its memory" checked_after 0
 lag=$(lag_ms)
 from=a1 to=b1 pauses=0

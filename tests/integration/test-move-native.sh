@@ -3,10 +3,7 @@
 # memory is the same (the guest's database and its counter say so).
 . "$(dirname "$0")/move-functions.sh"
 
-set_up
-start_group a1 >/dev/null
-goes_on 60
-boots=$(reports | jq '.boots | length')
+begin_on_a1
 from=a1 to=b1
 for i in 1 2 3 4 5 6 7 8 9 10; do
     prepare $from $to >/dev/null || fail "move $i cannot be prepared"
@@ -17,12 +14,12 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
     goes_on 30
     read -r from to <<<"$to $from"
 done
-[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
+was_never_booted moved
 ! compgen -G "$WORK/*/state/moves/*source*" >/dev/null || fail "a source's journal was left behind"
 stop_group $from >/dev/null
 start_group $to >/dev/null	# restored from the saved state, on the other node
 goes_on 60
-[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of restored"
+was_never_booted restored
 grep -h "quick move" "$WORK"/*/log | tail -n 3 || true
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
 note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// For tests: makes a tap on a bridge as hypervisord does for a guest, limits it, sends as fast as it can in one direction after the other in the guest's
-// place, and prints what came through, in bytes a second.
-//   tap-rate BRIDGE BYTES-A-SECOND SECONDS       0: no limit
+// For tests: makes a tap on a bridge as hypervisord does for a guest, limits it, sends as fast as it can in one
+// direction after the other in the guest's place, and prints what came through, in bytes a second.   tap-rate BRIDGE
+// BYTES-A-SECOND SECONDS       0: no limit
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -27,7 +27,7 @@ UNIT_TESTS += tests/unit/test-tls-pki
 
 UNIT_LIBS = $(COMMON_LIBS) $(CMOCKA_LIBS)
 LDADD = $(UNIT_LIBS)
-noinst_HEADERS += tests/unit/unit.h
+noinst_HEADERS += tests/unit/unit.h tests/unit/saved-directory.h
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 tests_unit_test_rpc_tls_SOURCES = tests/unit/test-rpc-tls.c tests/unit/rpc-fixture.c tests/unit/rpc-fixture.h

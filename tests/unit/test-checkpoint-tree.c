@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "hypervisor/checkpoint-tree.h"
+#include "proto/text.h"
 
 static Holdfast__CheckpointTree *tree_new(void)
 {
@@ -39,7 +40,7 @@ static void refuse_add(Holdfast__CheckpointTree *tree, const char *name, int cod
 static void current(Holdfast__CheckpointTree *tree, const char *id)
 {
 	struct error err = ERROR_INIT;
-	assert_ok(checkpoint_set_text(&tree->current, id, &err), err);
+	assert_ok(proto_set_text(&tree->current, id, &err), err);
 }
 
 static const char *parent_of(const Holdfast__CheckpointTree *tree, const char *which)
@@ -133,7 +134,7 @@ static void the_one_whose_memory_is_needed_stays(void **state)
 {
 	struct error err = ERROR_INIT;
 	Holdfast__CheckpointTree *tree = two_branches();
-	assert_ok(checkpoint_set_text(&tree->resume, "c5", &err), err);
+	assert_ok(proto_set_text(&tree->resume, "c5", &err), err);
 	assert_fails(checkpoint_mark(tree, tree->records[0], CHECKPOINT_SUBTREE, &err), err, ERROR_UNSAFE);
 	assert_false(checkpoint_unsettled(tree));
 	checkpoint_tree_free(tree);
@@ -166,18 +167,18 @@ static void a_damaged_tree_is_refused(void **state)
 {
 	struct error err = ERROR_INIT;
 	Holdfast__CheckpointTree *tree = two_branches();
-	assert_ok(checkpoint_set_text(&tree->records[0]->parent, "c3", &err), err); // a circle
+	assert_ok(proto_set_text(&tree->records[0]->parent, "c3", &err), err); // a circle
 	assert_fails(checkpoint_tree_check(tree, &err), err, ERROR_UNSAFE);
-	assert_ok(checkpoint_set_text(&tree->records[0]->parent, "c77", &err), err);
+	assert_ok(proto_set_text(&tree->records[0]->parent, "c77", &err), err);
 	assert_fails(checkpoint_tree_check(tree, &err), err, ERROR_UNSAFE);
-	assert_ok(checkpoint_set_text(&tree->records[0]->parent, "", &err), err);
+	assert_ok(proto_set_text(&tree->records[0]->parent, "", &err), err);
 	assert_ok(checkpoint_tree_check(tree, &err), err);
-	assert_ok(checkpoint_set_text(&tree->records[1]->id, "../x", &err), err);
+	assert_ok(proto_set_text(&tree->records[1]->id, "../x", &err), err);
 	assert_fails(checkpoint_tree_check(tree, &err), err, ERROR_UNSAFE);
-	assert_ok(checkpoint_set_text(&tree->records[1]->id, "c2", &err), err);
-	assert_ok(checkpoint_set_text(&tree->applying, "c77", &err), err);
+	assert_ok(proto_set_text(&tree->records[1]->id, "c2", &err), err);
+	assert_ok(proto_set_text(&tree->applying, "c77", &err), err);
 	assert_fails(checkpoint_tree_check(tree, &err), err, ERROR_UNSAFE);
-	assert_ok(checkpoint_set_text(&tree->applying, "", &err), err);
+	assert_ok(proto_set_text(&tree->applying, "", &err), err);
 	tree->version = 2;
 	assert_fails(checkpoint_tree_check(tree, &err), err, ERROR_UNSAFE);
 	checkpoint_tree_free(tree);

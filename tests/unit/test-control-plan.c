@@ -9,7 +9,7 @@
 #define MOST 6
 
 // What VM I gets of CPUS processors when the VMs of BUSY and that many SIBLINGS of the slice want all that they can have.
-static double gets(const struct control_share *shares, size_t count, unsigned busy, uint32_t slice,
+static double given(const struct control_share *shares, size_t count, unsigned busy, uint32_t slice,
 	unsigned siblings, double cpus, size_t i)
 {
 	double all = 0;
@@ -51,7 +51,7 @@ static void a_reserve_holds_whoever_is_busy(void **state)
 				assert_in_range(shares[i].cpu_weight, 1, 10000);
 				if (!(busy & (1u << i)))
 					continue;
-				double got = gets(shares, count, busy, slice, 2, cpus, i);
+				double got = given(shares, count, busy, slice, 2, cpus, i);
 				if (got < shares[i].reserve * 0.99 - cpus * 0.001)
 					fail_msg("round %d: VM %zu gets %f of its %f", round, i, got,
 						shares[i].reserve);

@@ -33,7 +33,7 @@ static void make_vmdk(const char *descriptor)
 	head[13] = 1; // capacity
 	head[28] = 1; // descriptor at sector 1, 20 of them
 	head[36] = 20;
-	strcpy((char *)head + 512, descriptor);
+	memcpy(head + 512, descriptor, strlen(descriptor));
 }
 
 static void a_plain_qcow2_is_taken(void **state)
@@ -108,7 +108,8 @@ static void a_vmdk_that_names_files_is_refused(void **state)
 	head[35] = 0x40; // a descriptor far away
 	assert_fails(check(VMDK, &err), err, ERROR_UNSAFE);
 	memset(head, 0, sizeof(head));
-	strcpy((char *)head, "# Disk DescriptorFile\nRW 8 FLAT \"/etc/passwd\" 0\n");
+	const char *text = "# Disk DescriptorFile\nRW 8 FLAT \"/etc/passwd\" 0\n";
+	memcpy(head, text, strlen(text));
 	assert_fails(check(VMDK, &err), err, ERROR_UNSAFE);
 	memcpy(head, "COWD", 4);
 	assert_fails(check(VMDK, &err), err, ERROR_USAGE);

@@ -14,40 +14,17 @@
 #include "hypervisor/save-stream.h"
 #include "hypervisor/save-memory.h"
 #include "hypervisor/saved-state.h"
+#include "tests/unit/saved-directory.h"
 
 #define MAIN_BYTES (5u * SAVE_CHUNK_BYTES + 8192)
 #define DIMM_BYTES (2u * SAVE_CHUNK_BYTES)
 #define DEVICES_BYTES 70001
 
-static char directory[] = "/tmp/test-save.XXXXXX";
-static const struct saved_state state_of = { directory, "db" };
 static uint8_t devices[DEVICES_BYTES];
 
 static int64_t soon(void)
 {
 	return loop_now_us() + 20000000;
-}
-
-static void path_of(const char *suffix, char path[300])
-{
-	snprintf(path, 300, "%s/db.%s", directory, suffix);
-}
-
-static int make_directory(void **state)
-{
-	snprintf(directory, sizeof(directory), "/tmp/test-save.XXXXXX");
-	return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	static const char *const suffixes[] = { "saved", "saving", "used", "refused", "generation" };
-	char path[300];
-	for (size_t i = 0; i < 5; i++) {
-		path_of(suffixes[i], path);
-		unlink(path);
-	}
-	return rmdir(directory);
 }
 
 static struct save_header example(void)
@@ -114,7 +91,7 @@ static int write_devices(struct save_writer *writer, struct error *err)
 	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= DEVICES_BYTES);
 	assert_int_equal(write(ends[1], devices, DEVICES_BYTES), DEVICES_BYTES);
 	close(ends[1]);
-	struct save_stream stream = { .pipe = ends[0], .writer = writer, .deadline_us = soon() };
+	struct save_stream stream = { .pipe = { ends[0], soon() }, .writer = writer };
 	int result = save_stream_write(&stream, err);
 	close(ends[0]);
 	return result;
@@ -134,10 +111,11 @@ static int write_all(struct save_memory *memory, struct save_header *header, int
 	return result;
 }
 
-static void save(struct save_memory *memory, struct save_header *header)
+// The size of the saved state, and its path.
+static off_t save(struct save_memory *memory, struct save_header *header, char path[300])
 {
 	struct error err = ERROR_INIT;
-	char path[300];
+	struct stat info;
 	*header = example();
 	open_memory(memory, header);
 	fill(memory);
@@ -148,6 +126,9 @@ static void save(struct save_memory *memory, struct save_header *header)
 	assert_ok(saved_generation_next(&state_of, &header->generation, &err), err);
 	assert_ok(saved_finish(&state_of, fd, header, &err), err);
 	close(fd);
+	path_of("saved", path);
+	assert_int_equal(stat(path, &info), 0);
+	return info.st_size;
 }
 
 static int read_devices(int fd, const struct save_index *index, uint8_t *bytes, struct error *err)
@@ -155,7 +136,7 @@ static int read_devices(int fd, const struct save_index *index, uint8_t *bytes, 
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= DEVICES_BYTES);
-	struct save_stream stream = { .pipe = ends[1], .file = fd, .index = index, .deadline_us = soon() };
+	struct save_stream stream = { .pipe = { ends[1], soon() }, .file = fd, .index = index };
 	int result = save_stream_read(&stream, err);
 	close(ends[1]);
 	if (!result)
@@ -211,13 +192,10 @@ static void what_was_saved_comes_back(void **state)
 	struct error err = ERROR_INIT;
 	struct save_header header, read;
 	struct save_memory memory, again;
-	struct stat info;
 	char path[300];
-	save(&memory, &header);
-	path_of("saved", path);
-	assert_int_equal(stat(path, &info), 0);
+	off_t bytes = save(&memory, &header, path);
 	// 44 pages of main memory, 171 of the other, 18 of devices, one of each: definition, head, index.
-	assert_int_equal(info.st_size, (44 + 171 + 18 + 3) * SAVE_PAGE);
+	assert_int_equal(bytes, (44 + 171 + 18 + 3) * SAVE_PAGE);
 	assert_ok(load(&again, &read, &err), err);
 	same_memory(&memory, &again);
 	save_memory_done(&memory);
@@ -237,17 +215,14 @@ static void one_wrong_bit_anywhere_is_found(void **state)
 	struct error err = ERROR_INIT;
 	struct save_header header, read;
 	struct save_memory memory, again;
-	struct stat info;
 	char path[300];
-	save(&memory, &header);
-	path_of("saved", path);
+	off_t bytes = save(&memory, &header, path);
 	int fd = open(path, O_RDWR);
-	assert_int_equal(fstat(fd, &info), 0);
 	uint64_t seed = 1;
 	for (unsigned round = 0; round < SAVE_HEADER_BYTES + 400; round++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		uint64_t bit = round < SAVE_HEADER_BYTES ? round * 8 + (seed >> 40) % 8
-							 : (seed >> 20) % ((uint64_t)info.st_size * 8);
+							 : (seed >> 20) % ((uint64_t)bytes * 8);
 		if (round >= SAVE_HEADER_BYTES && round % 4 == 0) // the index, too
 			bit = header.index_at * 8 + bit % (header.index_bytes * 8);
 		flip(fd, bit);
@@ -267,12 +242,9 @@ static void a_cut_state_is_found(void **state)
 	struct error err = ERROR_INIT;
 	struct save_header header, read;
 	struct save_memory memory, again;
-	struct stat info;
 	char path[300];
-	save(&memory, &header);
-	path_of("saved", path);
-	assert_int_equal(stat(path, &info), 0);
-	for (off_t size = info.st_size - 1; size > 0; size -= 40009) {
+	off_t bytes = save(&memory, &header, path);
+	for (off_t size = bytes - 1; size > 0; size -= 40009) {
 		assert_int_equal(truncate(path, size), 0);
 		assert_fails(load(&again, &read, &err), err, ERROR_UNSAFE);
 	}
@@ -298,11 +270,9 @@ static void a_stream_that_stops_ends_at_its_deadline(void **state)
 	struct error err = ERROR_INIT;
 	struct save_writer writer;
 	int ends[2], null = open("/dev/null", O_WRONLY);
-	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 	save_writer_init(&writer, null, 0, soon());
-	struct save_stream stream = {
-		.pipe = ends[0], .writer = &writer, .deadline_us = loop_now_us() + 50000
-	};
+	struct save_stream stream = { .pipe = { ends[0], loop_now_us() + 50000 }, .writer = &writer };
 	assert_fails(save_stream_write(&stream, &err), err, ERROR_TIMEOUT);
 	save_writer_done(&writer);
 	close(ends[0]);

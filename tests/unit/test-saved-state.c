@@ -8,9 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "hypervisor/saved-state.h"
-
-static char directory[] = "/tmp/test-saved.XXXXXX";
-static const struct saved_state state_of = { directory, "db" };
+#include "tests/unit/saved-directory.h"
 
 static struct save_header example(void)
 {
@@ -29,28 +27,6 @@ static struct save_header example(void)
 		.index_sum = 0x0123456789abcdef,
 		.time = "2026-01-01T00:00:00.000Z" };
 	return header;
-}
-
-static void path_of(const char *suffix, char path[300])
-{
-	snprintf(path, 300, "%s/db.%s", directory, suffix);
-}
-
-static int make_directory(void **state)
-{
-	snprintf(directory, sizeof(directory), "/tmp/test-saved.XXXXXX");
-	return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	static const char *const suffixes[] = { "saved", "saving", "used", "refused", "generation" };
-	char path[300];
-	for (size_t i = 0; i < 5; i++) {
-		path_of(suffixes[i], path);
-		unlink(path);
-	}
-	return rmdir(directory);
 }
 
 // A complete saved state of generation 1 whose index is a page of something.

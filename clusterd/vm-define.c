@@ -128,6 +128,8 @@ static int check_pool(const struct view *view, const Holdfast__Vm *vm, const cha
 	for (size_t i = 0; i < vm->n_disks; i++)
 		if (!vm->disks[i]->volume)
 			need += disk_volume_bytes(vm->disks[i]);
+	if (!need)
+		return 0;
 	if (!host || !host->status)
 		return error_set(err, ERROR_UNREACHABLE, "the hypervisor of node %s cannot be asked: %s",
 			node, host && host->reason ? host->reason : "node is offline");

@@ -104,6 +104,9 @@ static void undo(const struct change *change)
 	struct error err = ERROR_INIT;
 
 	task_uncancel(task_self());
+	if (tell_host(change, HOLDFAST__VM_CHANGE_PHASE__CHANGE_ABANDON, CHECK_TIMEOUT_MS, &err) < 0)
+		log_info("ending a change of VM %s: %s", change->before->name, err.message);
+	error_clear(&err);
 	if (change->adds &&
 		replicas_apply(change->cd, change->call, change->group->spec, UINT32_MAX, &err) < 0)
 		log_warning("undoing a change of VM %s: %s", change->before->name, err.message);
@@ -134,6 +137,11 @@ undo:
 
 static int check(struct change *change, const Holdfast__VmSet *set, struct error *err)
 {
+	if (change->group->move_to || change->group->active_on[1])
+		return error_set(err, ERROR_BUSY,
+			"group %s is being moved%s%s: change its VMs when that is done",
+			change->before->group, change->group->move_to ? " to node " : "",
+			change->group->move_to ? change->group->move_to : "");
 	if (!pending_same(change->before, set->before))
 		return error_set(err, ERROR_BUSY,
 			"VM %s was changed by somebody else at the same time; look at it and try again",

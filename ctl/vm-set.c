@@ -10,6 +10,7 @@
 #include "ctl/disk-option.h"
 #include "ctl/nouns.h"
 #include "ctl/vm-control.h"
+#include "ctl/vm-health.h"
 #include "proto/json.h"
 #include "proto/text.h"
 
@@ -129,6 +130,40 @@ static int set_devices(const struct args *args, Holdfast__Vm *vm, struct error *
 	return 0;
 }
 
+// ---- media
+
+static int add_drive(Holdfast__Vm *vm, struct error *err)
+{
+	Holdfast__Cdrom **more = reallocarray(vm->cdroms, vm->n_cdroms + 1, sizeof(*more));
+	Holdfast__Cdrom *drive = more ? calloc(1, sizeof(*drive)) : NULL;
+	if (more)
+		vm->cdroms = more;
+	if (!drive)
+		return error_set(err, ERROR_NO_SPACE, "no memory");
+	holdfast__cdrom__init(drive);
+	vm->cdroms[vm->n_cdroms++] = drive;
+	return 0;
+}
+
+// The first one that is given is for the first drive, and so on. "none" empties a drive and makes none.
+static int set_cdroms(const struct args *args, Holdfast__Vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < args_count(args, "cdrom"); i++) {
+		const char *path = args_text_at(args, "cdrom", i);
+		bool none = !strcmp(path, "none");
+		if (!none && path[0] != '/')
+			return error_set(err, ERROR_USAGE,
+				"--cdrom: \"%.60s\" is no absolute path, nor \"none\" for an empty drive", path);
+		if (i >= vm->n_cdroms && none)
+			return error_set(err, ERROR_NOT_FOUND, "VM %s has %zu CD-ROM drives: there is nothing to empty",
+				vm->name, vm->n_cdroms);
+		if ((i >= vm->n_cdroms && add_drive(vm, err)) ||
+			set_text(&vm->cdroms[i]->path, none ? "" : path, err))
+			return -1;
+	}
+	return 0;
+}
+
 // ---- the rest
 
 static void set_numbers(const struct args *args, Holdfast__Vm *vm)
@@ -139,12 +174,13 @@ static void set_numbers(const struct args *args, Holdfast__Vm *vm)
 		(Holdfast__OfflineAction)args_number(args, "offline-action", (uint64_t)vm->offline_action);
 	vm->restart_limit = (uint32_t)args_number(args, "restart-limit", vm->restart_limit);
 	vm->restart_period_s = (uint32_t)args_number(args, "restart-period", vm->restart_period_s);
+	vm->firmware = (Holdfast__Firmware)args_number(args, "firmware", (uint64_t)vm->firmware);
 }
 
 static int set_all(const struct args *args, Holdfast__Vm *vm, struct error *err)
 {
 	set_numbers(args, vm);
-	if (set_devices(args, vm, err))
+	if (set_devices(args, vm, err) || set_cdroms(args, vm, err))
 		return -1;
 	return set_if_given(args, "kernel", &vm->kernel, err) ||
 			set_if_given(args, "initrd", &vm->initrd, err) ||
@@ -200,16 +236,18 @@ static int send_change(struct session *session, Holdfast__Vm *before, Holdfast__
 	return result;
 }
 
-// What vm_control_fill put in is its own, not the message's.
-static int with_control(struct session *session, const struct args *args, Holdfast__Vm *before,
+// What vm_control_fill and vm_health_fill put in is their own, not the message's.
+static int with_parts(struct session *session, const struct args *args, Holdfast__Vm *before,
 	Holdfast__Vm *after, struct error *err)
 {
 	struct vm_control parts;
+	Holdfast__Health health;
 	Holdfast__Vm changed = *after;
 	Holdfast__Control *control = after->control;
 	Holdfast__Throttle *limits[VM_CONTROL_DISKS_MAX] = { NULL };
 	for (size_t i = 0; i < after->n_disks && i < VM_CONTROL_DISKS_MAX; i++)
 		limits[i] = after->disks[i]->limit;
+	vm_health_fill(args, &health, &changed);
 	int result = vm_control_fill(args, &parts, &changed, err);
 	if (!result)
 		result = send_change(session, before, &changed, err);
@@ -235,7 +273,7 @@ int vm_set(struct session *session, const struct args *args, struct error *err)
 	Holdfast__Vm *after = (Holdfast__Vm *)proto_copy(&before->base);
 	int result = after ? set_all(args, after, err) : error_set(err, ERROR_NO_SPACE, "no memory");
 	if (!result)
-		result = with_control(session, args, before, after, err);
+		result = with_parts(session, args, before, after, err);
 	if (after)
 		holdfast__vm__free_unpacked(after, NULL);
 	holdfast__reply__free_unpacked(reply, NULL);
@@ -275,6 +313,16 @@ const struct arg vm_set_options[] = {
 		.what = "nic",
 		.flags = ARG_REPEATED,
 		.help = "take this one out: nic0, ... or its MAC address" },
+	{ .name = "cdrom",
+		.kind = ARG_TEXT,
+		.what = "path",
+		.flags = ARG_REPEATED,
+		.help = "put this ISO image into its first drive (again: the second), or none: empty it" },
+	{ .name = "firmware",
+		.kind = ARG_CHOICE,
+		.what = "firmware",
+		.choices = "bios|uefi",
+		.help = "bios or uefi, from its next start on" },
 	{ .name = "kernel",
 		.kind = ARG_TEXT,
 		.what = "path",
@@ -300,6 +348,7 @@ const struct arg vm_set_options[] = {
 		.least = 1,
 		.most = UINT32_MAX,
 		.help = "within this time" },
+	VM_HEALTH_OPTIONS,
 	VM_CONTROL_OPTIONS,
 	ARGS_END,
 };

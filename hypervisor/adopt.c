@@ -247,7 +247,7 @@ static int end_saving(struct group *group, struct vm *vm, struct error *err)
 
 static int let_run(struct group *group, struct vm *vm, struct error *err)
 {
-	cleanup_fd int permit = -1;
+	cleanup_permit struct permit permit = { NULL };
 	struct error ignored = ERROR_INIT;
 	if (group_permit(group, &permit, err))
 		return -1;
@@ -260,7 +260,7 @@ static int let_run(struct group *group, struct vm *vm, struct error *err)
 static void finish_paused(struct group *group, struct vm *vm)
 {
 	struct error err = ERROR_INIT;
-	cleanup_fd int permit = -1;
+	cleanup_permit struct permit permit = { NULL };
 	if (!vm->qmp || !in_phase(vm, RUNDIR_PHASE_RUNNING) || held(group))
 		return;
 	if (vm_stream_set(vm, VM_STREAM_ALL, &err) || group_permit(group, &permit, &err) ||

@@ -46,7 +46,7 @@ double control_reserved(struct hypervisor *hv, const struct vm *besides)
 	double reserved = 0;
 	for (struct group *group = hv->groups->first; group; group = group->next)
 		for (size_t i = 0; i < group->vm_count; i++)
-			if (group->vms[i] != besides && vm_is_up(group->vms[i]))
+			if (group->vms[i] != besides && vm_takes_room(group->vms[i]))
 				reserved += control_reserved_cpus(group->vms[i]->definition);
 	return reserved;
 }

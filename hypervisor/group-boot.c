@@ -32,7 +32,7 @@ void group_memory(struct hypervisor *hv, const struct vm *besides, uint64_t *tot
 	*used_mib = 0;
 	for (struct group *group = hv->groups->first; group; group = group->next)
 		for (size_t i = 0; i < group->vm_count; i++)
-			if (group->vms[i] != besides && vm_is_up(group->vms[i]))
+			if (group->vms[i] != besides && vm_takes_room(group->vms[i]))
 				*used_mib += group->vms[i]->definition->memory_mib;
 }
 
@@ -94,7 +94,7 @@ static int try_checkpoint(
 	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	struct error local = ERROR_INIT;
-	cleanup_fd int permit = -1;
+	cleanup_permit struct permit permit = { NULL };
 	if (group_permit(group, &permit, err))
 		return -1;
 	int result = checkpoint_resume(vm, state, &local);
@@ -114,7 +114,7 @@ static int try_restore(
 	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	struct error local = ERROR_INIT;
-	cleanup_fd int permit = -1;
+	cleanup_permit struct permit permit = { NULL };
 	if (group_permit(group, &permit, err))
 		return -1;
 	int result = vm_restore(vm, state, &local);
@@ -135,7 +135,7 @@ static int try_restore(
 static int cold_boot(struct group *group, struct vm *vm, struct steps *steps, struct error *err)
 {
 	uint64_t bytes[QEMU_DISKS_MAX];
-	cleanup_fd int permit = -1;
+	cleanup_permit struct permit permit = { NULL };
 	if (vm_disk_bytes(vm, bytes, err) || vm_spawn(vm, VM_SPAWN_BOOT, bytes, err))
 		return -1;
 	steps_mark(steps, "spawn");

@@ -18,7 +18,11 @@ struct group {
 	size_t vm_count;
 	struct task_mutex mutex;
 	uint64_t generation;		// that it was last started with here
+	size_t permits;			// that are held, with the lock on this:
+	int permit_fd;
 	char *current;			// the CIB's "only this node has current data" at that start
+	char changing[64];		// the VM of a change that has begun and not ended; "": none
+	int64_t changing_until_us;	// whoever made it may have died
 	struct disk_work *works;	// long work on disks of VMs that are off: hypervisor/disk-work.h
 	struct task_wait works_over;	// woken when the last one ends
 };
@@ -37,8 +41,14 @@ int group_define(struct group *group, const Holdfast__GroupSpec *spec, struct er
 int group_forget(struct group *group, struct error *err) MUST_CHECK;
 
 enum wanted group_wanted(const struct group *group);
-// Holds the run directory's lock while a guest is put on its way: 0 only if the group is wanted started with its generation. Close *fd to end.
-int group_permit(struct group *group, int *fd, struct error *err) MUST_CHECK;	// waits
+// Holds the run directory's lock while guests are put on their way: 0 only if the group is wanted started with its generation. Those of one group
+// share it; it ends with the last one.
+struct permit {
+	struct group *group;	// NULL: none
+};
+int group_permit(struct group *group, struct permit *permit, struct error *err) MUST_CHECK;	// waits
+void group_permit_end(struct permit *permit);
+#define cleanup_permit __attribute__((cleanup(group_permit_end)))
 int group_want(struct group *group, enum wanted wanted, uint64_t generation, struct error *err) MUST_CHECK;	// waits
 
 // group-boot.c. STATE: the mounted state directory, or NULL after a crash, when there can be no saved state.

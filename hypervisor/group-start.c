@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Brings a group online here: wanted = started, promote, mount, each VM that should run; all of it, or nothing. Called again it finishes what is
-// missing.
+// Brings a group online here: wanted = started, promote, mount, each VM that should run, several at once and in no order; all of it, or nothing.
+// Called again it finishes what is missing.
+#include <stdlib.h>
 #include <string.h>
 #include "common/log.h"
+#include "common/cleanup.h"
+#include "hypervisor/checkpoint.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/vm-private.h"
@@ -26,22 +29,142 @@ static bool disks_whole(struct group *group, struct vm *vm, const char *state)
 	return false;
 }
 
+// ---- several VMs at once
+
+// VMs that are started at the same time: more would only take the processors from each other.
+#define AT_ONCE 4
+#define WAIT_MS 3600000u // each start has bounds of its own
+
+struct crowd {
+	struct group *group;
+	const char *state;
+	struct vm **vms;		// to be started, none twice
+	size_t count, next, left;	// LEFT: workers beside the caller
+	struct task *workers[AT_ONCE];
+	struct task_wait done;
+	struct steps slowest;		// of the worker that ended last
+	int result;
+	struct error first;
+};
+
+struct worker {
+	struct crowd *crowd;
+	size_t number;
+};
+
+// Takes one VM after the other, until there is none or one has failed.
+static void work(struct crowd *crowd)
+{
+	struct steps steps;
+	steps_begin(&steps);
+	while (crowd->next < crowd->count && !crowd->result) {
+		struct error err = ERROR_INIT;
+		struct vm *vm = crowd->vms[crowd->next++];
+		int failed = group_boot_vm(crowd->group, vm, crowd->state, &steps, &err);
+		vm->booting = false;
+		if (failed && !crowd->result) {
+			crowd->result = -1;
+			crowd->first = err;
+		}
+	}
+	crowd->slowest = steps;
+}
+
+static void worker_task(void *data)
+{
+	struct worker *worker = data;
+	struct crowd *crowd = worker->crowd;
+	work(crowd);
+	crowd->workers[worker->number] = NULL;
+	if (!--crowd->left)
+		task_wake(&crowd->done);
+}
+
+// Whoever breaks the start off has cancelled us only. What the workers use is on our stack: they are always waited for.
+static void await_workers(struct crowd *crowd)
+{
+	bool cancelled = task_cancelled(task_self());
+	struct error ignored = ERROR_INIT;
+	while (crowd->left) {
+		for (size_t i = 0; cancelled && i < AT_ONCE; i++)
+			if (crowd->workers[i])
+				task_cancel(crowd->workers[i]);
+		task_uncancel(task_self());
+		if (task_wait(&crowd->done, WAIT_MS, "the start of other VMs", &ignored))
+			cancelled |= task_cancelled(task_self());
+	}
+	if (cancelled)
+		task_cancel(task_self());
+}
+
+static void start_workers(struct crowd *crowd, struct worker workers[AT_ONCE])
+{
+	struct error ignored = ERROR_INIT;
+	for (size_t i = 0; i + 1 < crowd->count && i + 1 < AT_ONCE; i++) {
+		workers[i] = (struct worker){ crowd, i };
+		crowd->workers[i] =
+			task_start(crowd->group->hv->loop, "start-vm", worker_task, &workers[i], &ignored);
+		crowd->left += crowd->workers[i] != NULL;
+	}
+}
+
+static int boot_several(struct crowd *crowd, struct steps *steps, struct error *err)
+{
+	struct worker workers[AT_ONCE];
+	for (size_t i = 0; i < crowd->count; i++)
+		crowd->vms[i]->booting = true;
+	start_workers(crowd, workers);
+	work(crowd);
+	await_workers(crowd);
+	for (size_t i = 0; i < crowd->count; i++)
+		crowd->vms[i]->booting = false;
+	steps_take(steps, &crowd->slowest);
+	return crowd->result ? error_copy(err, &crowd->first) : 0;
+}
+
+// ---- all of the group
+
+// What was begun with a VM's checkpoints may still change the group's definition, which must not happen while others are started by it: first, and
+// one after the other.
+static int boot_unsettled(struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
+{
+	struct error unsettled = ERROR_INIT;
+	if (!checkpoint_settle(vm, state, &unsettled))
+		return 0;
+	return group_boot_vm(group, vm, state, steps, err);
+}
+
+static int boot_mounted(struct group *group, struct vm **vms, const char *state, struct steps *steps, struct error *err)
+{
+	struct crowd crowd = { .group = group, .state = state, .vms = vms };
+	for (size_t i = 0; i < group->vm_count; i++) {
+		struct vm *vm = group->vms[i];
+		if (!should_run(vm) || !disks_whole(group, vm, state))
+			continue;
+		if (boot_unsettled(group, vm, state, steps, err))
+			return -1;
+		if (should_run(vm))
+			vms[crowd.count++] = vm;
+	}
+	return crowd.count ? boot_several(&crowd, steps, err) : 0;
+}
+
 static int boot_all(struct group *group, struct steps *steps, struct error *err)
 {
 	char *state = NULL;
 	struct error ignored = ERROR_INIT;
-	int result = 0;
 	bool any = false;
 	for (size_t i = 0; i < group->vm_count; i++)
 		any |= should_run(group->vms[i]);
 	if (!any)
 		return 0;
+	cleanup_free struct vm **vms = calloc(group->vm_count, sizeof(struct vm *));
+	if (!vms)
+		return error_set(err, ERROR_FAILED, "no memory for a start of group %s", group->name);
 	if (storage_mount_state(group->hv->storage, group->spec->group, &state, err))
 		return -1;
 	steps_mark(steps, "mount");
-	for (size_t i = 0; i < group->vm_count && !result; i++)
-		if (should_run(group->vms[i]) && disks_whole(group, group->vms[i], state))
-			result = group_boot_vm(group, group->vms[i], state, steps, err);
+	int result = boot_mounted(group, vms, state, steps, err);
 	free(state);
 	if (storage_unmount_state(group->hv->storage, group->spec->group, &ignored))
 		log_warning("group=%s %s", group->name, ignored.message);

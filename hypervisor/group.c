@@ -89,6 +89,11 @@ struct task_mutex *group_mutex(struct group *group)
 	return &group->mutex;
 }
 
+const char *group_change(const struct group *group)
+{
+	return group->changing[0] && loop_now_us() < group->changing_until_us ? group->changing : NULL;
+}
+
 struct vm *group_vm_find(const struct group *group, const char *name)
 {
 	for (size_t i = 0; i < group->vm_count; i++)
@@ -310,11 +315,13 @@ enum wanted group_wanted(const struct group *group)
 	return wanted;
 }
 
-// flock has no wait that the loop could see: bounded tries.
+// flock has no wait that the loop could see: bounded tries. *fd stays -1 if somebody got a permit of the group meanwhile.
 static int lock(struct group *group, int *fd, struct error *err)
 {
 	for (int i = 0;; i++) {
 		error_clear(err);
+		if (group->permits)
+			return 0;
 		if (!rundir_group_lock(&group->hv->run, group->name, 0, fd, err))
 			return 0;
 		if ((err && err->code != ERROR_BUSY) || i == LOCK_TRIES || task_pause(LOCK_TRY_MS, err))
@@ -322,20 +329,30 @@ static int lock(struct group *group, int *fd, struct error *err)
 	}
 }
 
-int group_permit(struct group *group, int *fd, struct error *err)
+int group_permit(struct group *group, struct permit *permit, struct error *err)
 {
 	enum wanted wanted;
 	uint64_t generation;
 	cleanup_fd int held = -1;
 	struct error local = ERROR_INIT;
-	if (lock(group, &held, err ? err : &local) ||
+	if ((!group->permits && lock(group, &held, err ? err : &local)) ||
 		rundir_wanted_get(&group->hv->run, group->name, &wanted, &generation, err))
 		return -1;
 	if (wanted != WANTED_STARTED || generation != group->generation)
 		return error_set(err, ERROR_UNSAFE, "no guest of group %s is started here: it is wanted %s",
 			group->name, wanted == WANTED_STARTED ? "by a newer start" : "stopped");
-	*fd = steal_fd(&held);
+	if (held >= 0)
+		group->permit_fd = steal_fd(&held);
+	group->permits++;
+	permit->group = group;
 	return 0;
+}
+
+void group_permit_end(struct permit *permit)
+{
+	if (permit->group && !--permit->group->permits)
+		close(permit->group->permit_fd);
+	permit->group = NULL;
 }
 
 int group_want(struct group *group, enum wanted wanted, uint64_t generation, struct error *err)

@@ -23,6 +23,8 @@ struct move_hooks {
 	int (*before_stop)(void *moves, const char *group, unsigned timeout_ms, struct error *err);	// waits
 	// Before a guest's memory is saved: a move that was only prepared is given up.
 	void (*give_way)(void *moves, const char *group);	// waits
+	// Before a VM is changed: ERROR_BUSY while its group is prepared for a move, or moving, from here.
+	int (*not_moving)(void *moves, const char *group, struct error *err);
 	bool (*holds)(void *moves, const char *group);	// a move has the guests: the group is not running here by itself
 	bool (*may_not_exit)(void *moves);		// between QUIESCE and COMMIT: SIGTERM waits
 };
@@ -68,6 +70,8 @@ Holdfast__VmStatus *vm_status(const struct vm *vm);		// the caller frees it
 
 // What long work is being done with disks of its VMs, or NULL: it cannot be moved meanwhile.
 const char *group_disk_work(const struct group *group);
+// The VM whose definition is being changed by clusterd, step by step, or NULL: the group is not moved meanwhile, but for a change that nobody ends.
+const char *group_change(const struct group *group);
 // Room in memory and processors for VM besides the VMs that are up here.
 int group_admit(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 

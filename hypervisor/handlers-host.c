@@ -14,6 +14,7 @@
 #include "proto/json.h"
 
 #define LOCK_MS 30000
+#define CHANGE_MS 180000 // a change may make volumes in between
 
 HANDLER(serve_ping)
 {
@@ -164,13 +165,33 @@ HANDLER(serve_vm_update)
 }
 
 // The three parts of a change that clusterd makes: what comes before and between them is its own (volumes, the CIB).
+static void begin_change(struct group *group, const char *vm)
+{
+	snprintf(group->changing, sizeof(group->changing), "%s", vm);
+	group->changing_until_us = loop_now_us() + CHANGE_MS * 1000LL;
+}
+
 static int change_vm(struct vm *vm, const Holdfast__HostVmChange *change, struct error *err)
 {
 	struct group *group = vm->group;
-	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_CHECK)
-		return hotplug_check(vm, change->vm, err);
-	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_REMOVE)
+	const struct move_hooks *hooks = &group->hv->move_hooks;
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_APPLY ||
+		change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_ABANDON)
+		group->changing[0] = '\0';
+	else if (hooks->not_moving && hooks->not_moving(hooks->moves, group->name, err))
+		return -1;
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_ABANDON)
+		return 0;
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_CHECK) {
+		if (hotplug_check(vm, change->vm, err))
+			return -1;
+		begin_change(group, vm->name);
+		return 0;
+	}
+	if (change->phase == HOLDFAST__VM_CHANGE_PHASE__CHANGE_REMOVE) {
+		begin_change(group, vm->name);
 		return hotplug_remove(vm, change->vm, err);
+	}
 	if (handler_put_vm(group, change->vm, err))
 		return -1;
 	vm = group_vm_find(group, change->vm->name);

@@ -28,7 +28,7 @@ static void device_id(const char *kind, size_t i, char id[QEMU_ID_BYTES])
 
 // ---- what is on its way
 
-static int set_unsure(struct vm *vm, const char *id, struct error *err)
+int hotplug_set_unsure(struct vm *vm, const char *id, struct error *err)
 {
 	Holdfast__Plugged *plugged = vm->running->plugged;
 	char **more = reallocarray(plugged->unsure, plugged->n_unsure + 1, sizeof(*more));
@@ -44,7 +44,7 @@ static int set_unsure(struct vm *vm, const char *id, struct error *err)
 }
 
 // It is where vm->running says now. A record that cannot be written only makes the next hypervisord ask QEMU.
-static void set_sure(struct vm *vm, const char *id)
+void hotplug_set_sure(struct vm *vm, const char *id)
 {
 	Holdfast__Plugged *plugged = vm->running->plugged;
 	struct error err = ERROR_INIT;
@@ -232,7 +232,7 @@ static int add_disk(struct vm *vm, const Holdfast__Disk *disk, struct error *err
 		return 0;
 	}
 	device_id("vdisk", i, id);
-	int failed = set_unsure(vm, id, err);
+	int failed = hotplug_set_unsure(vm, id, err);
 	if (!failed && vm->disk_count < vm->running->n_disks)
 		vm->disk_count = vm->running->n_disks;
 	if (!failed && plug_disk(vm, i, err)) {
@@ -241,7 +241,7 @@ static int add_disk(struct vm *vm, const Holdfast__Disk *disk, struct error *err
 	}
 	if (failed)
 		empty_disk(vm, i);
-	set_sure(vm, id);
+	hotplug_set_sure(vm, id);
 	return failed ? error_prefix(err, "disk %s", disk->name) : 0;
 }
 
@@ -256,7 +256,7 @@ static int remove_disk(struct vm *vm, size_t i, struct error *err)
 			"guest "
 			"runs: stop the VM first",
 			vm->name, what);
-	if (set_unsure(vm, id, err))
+	if (hotplug_set_unsure(vm, id, err))
 		return -1;
 	// It stays unsure after a failure: the guest has been asked, and may do it yet.
 	if (take_out(vm, id, what, err))
@@ -264,7 +264,7 @@ static int remove_disk(struct vm *vm, size_t i, struct error *err)
 	clear_disk(vm, i);
 	int failed = vm_await_disk_closed(vm, i, err);
 	empty_disk(vm, i);
-	set_sure(vm, id);
+	hotplug_set_sure(vm, id);
 	return failed;
 }
 
@@ -342,14 +342,14 @@ static int add_nic(struct vm *vm, const Holdfast__Nic *nic, struct error *err)
 		return 0;
 	}
 	device_id("nic", i, id);
-	int failed = set_unsure(vm, id, err);
+	int failed = hotplug_set_unsure(vm, id, err);
 	if (!failed && plug_nic(vm, i, err)) {
 		clear_nic(vm, i);
 		failed = -1;
 	}
 	if (failed)
 		empty_nic(vm, i);
-	set_sure(vm, id);
+	hotplug_set_sure(vm, id);
 	return failed ? error_prefix(err, "NIC on network %s", nic->network) : 0;
 }
 
@@ -364,13 +364,13 @@ static int remove_nic(struct vm *vm, size_t i, struct error *err)
 			"the VM "
 			"first",
 			vm->name, what);
-	if (set_unsure(vm, id, err))
+	if (hotplug_set_unsure(vm, id, err))
 		return -1;
 	if (take_out(vm, id, what, err))
 		return -1;
 	clear_nic(vm, i);
 	empty_nic(vm, i);
-	set_sure(vm, id);
+	hotplug_set_sure(vm, id);
 	return 0;
 }
 
@@ -405,7 +405,9 @@ int hotplug_add_devices(struct vm *vm, struct error *err)
 static void settle_one(struct vm *vm, const char *id, bool there)
 {
 	size_t i;
-	if (there)
+	if (sscanf(id, "cd%zu", &i) == 1)
+		hotplug_settle_cdrom(vm, i);
+	else if (there)
 		return;
 	if (sscanf(id, "vdisk%zu", &i) == 1 && i < vm->running->n_disks && qemu_disk_there(vm->running, i)) {
 		clear_disk(vm, i);
@@ -427,7 +429,7 @@ int hotplug_settle_devices(struct vm *vm, struct error *err)
 		if (query_device(vm, id, &there, err))
 			return -1;
 		settle_one(vm, id, there);
-		set_sure(vm, id);
+		hotplug_set_sure(vm, id);
 	}
 	return 0;
 }

@@ -35,6 +35,8 @@ int hotplug_check(const struct vm *vm, const Holdfast__Vm *wanted, struct error 
 			" virtual processors, and vCPU removal crashes QEMU 7.2: stop it "
 			"first, then give it less",
 			vm->name, running->cpus);
+	if (hotplug_check_cdroms(vm, wanted, err))
+		return -1;
 	if (hotplug_memory_goes(running, wanted->memory_mib) && wanted->memory_mib > running->memory_mib)
 		return group_admit(group_hypervisor(vm->group), wanted, err);
 	return control_admit(group_hypervisor(vm->group), wanted, err);
@@ -51,7 +53,7 @@ int hotplug_apply(struct vm *vm, struct error *err)
 	if (!vm->running || !vm->qmp)
 		return 0;
 	if (!hotplug_cpus(vm, &why) && !hotplug_memory(vm, &why) && !hotplug_add_devices(vm, &why) &&
-		!control_apply(vm, &why))
+		!hotplug_cdroms(vm, &why) && !control_apply(vm, &why))
 		return 0;
 	return error_set(err, ERROR_FAILED,
 		"the definition of VM %s is changed, its guest is not, and gets it at its next start: %s",

@@ -32,7 +32,15 @@ int hotplug_settle_size(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // QEMU says that a device is gone: one that nobody waits for any more leaves vm->running too.
 void hotplug_on_deleted(struct vm *vm, const char *id);
 
+// hotplug-cdrom.c: media in and out of the drives that it was started with
+int hotplug_check_cdroms(const struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;
+int hotplug_cdroms(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+void hotplug_settle_cdrom(struct vm *vm, size_t i);			// waits: makes drive I what vm->running says
+
 // hotplug-devices.c
+// ID is on its way: written down before QEMU hears of it, and taken back when vm->running says where it is.
+int hotplug_set_unsure(struct vm *vm, const char *id, struct error *err) MUST_CHECK;
+void hotplug_set_sure(struct vm *vm, const char *id);
 int hotplug_remove_devices(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
 int hotplug_add_devices(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 int hotplug_settle_devices(struct vm *vm, struct error *err) MUST_CHECK;	// waits

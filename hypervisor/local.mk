@@ -5,7 +5,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/guest-ram.c hypervisor/guest-ram.h hypervisor/qemu-args.c hypervisor/qemu-args.h hypervisor/disk-format.c \
 	hypervisor/disk-format.h hypervisor/qemu-devices.c hypervisor/qemu-devices.h hypervisor/control.c hypervisor/control.h \
 	hypervisor/control-plan.c hypervisor/control-plan.h hypervisor/control-qemu.c hypervisor/control-status.c \
-	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h hypervisor/hotplug.c hypervisor/hotplug-devices.c hypervisor/hotplug-size.c \
+	hypervisor/qmp.c hypervisor/qmp-parse.c hypervisor/qmp-parse.h hypervisor/hotplug.c hypervisor/hotplug-cdrom.c hypervisor/hotplug-devices.c hypervisor/hotplug-size.c \
 	hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h hypervisor/save-file.c hypervisor/save-file.h \
 	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c hypervisor/save-index.h \

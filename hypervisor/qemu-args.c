@@ -354,8 +354,8 @@ static void add_cdrom(struct args *args, const struct qemu_params *params, size_
 {
 	bool medium = params->vm->cdroms[i]->path[0] != '\0';
 	if (medium) {
-		add(args, "-add-fd", "fd=%d,set=%d", params->cdrom_fds[i], qemu_cdrom_fdset(i));
-		add_node(args, qemu_cdrom_node(i));
+		add(args, "-add-fd", "fd=%d,set=%d", params->cdrom_fds[i], qemu_cdrom_fdset(i, 0));
+		add_node(args, qemu_cdrom_node(i, qemu_cdrom_fdset(i, 0)));
 	}
 	add_json(args, "-device", qemu_cdrom_device(params->vm, i, medium));
 }

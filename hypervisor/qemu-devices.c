@@ -173,17 +173,17 @@ json_t *qemu_nic_backend(const Holdfast__Vm *vm, size_t i, const char *fd)
 
 // ---- CD-ROMs
 
-int qemu_cdrom_fdset(size_t i)
+int qemu_cdrom_fdset(size_t i, size_t medium)
 {
-	return FDSET_CDROM + (int)i;
+	return FDSET_CDROM + (int)(medium * SHAPE_CDROMS_MAX + i);
 }
 
-json_t *qemu_cdrom_node(size_t i)
+json_t *qemu_cdrom_node(size_t i, int fdset)
 {
 	char path[QEMU_ID_BYTES];
 	json_t *file = json_pack("{s:s s:b}", "driver", "file", "read-only", 1);
 	json_t *node = json_pack("{s:s s:b}", "driver", "raw", "read-only", 1);
-	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_cdrom_fdset(i));
+	snprintf(path, sizeof(path), "/dev/fdset/%d", fdset);
 	set_string(file, "filename", path);
 	set_number(file, "node-name", "cdfile%zu", i);
 	set_number(node, "node-name", "cdrom%zu", i);

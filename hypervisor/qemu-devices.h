@@ -32,10 +32,12 @@ json_t *qemu_nic_device(const Holdfast__Vm *vm, size_t i);
 json_t *qemu_nic_backend(const Holdfast__Vm *vm, size_t i, const char *fd);	// for -netdev and netdev_add
 bool qemu_nic_pluggable(const Holdfast__Vm *vm, size_t i);
 
-// CD-ROM drive I: device "cdI"; with a medium in it the block node "cdromI" over the fd set qemu_cdrom_fdset(I).
+// CD-ROM drive I: device "cdI"; with a medium in it the block node "cdromI" over an fd set: qemu_cdrom_fdset(I, 0)
+// for the one that it is started with, and another one of the drive's for each that follows.
+#define QEMU_CDROM_FDSETS 16
 json_t *qemu_cdrom_device(const Holdfast__Vm *vm, size_t i, bool medium);
-json_t *qemu_cdrom_node(size_t i);
-int qemu_cdrom_fdset(size_t i);
+json_t *qemu_cdrom_node(size_t i, int fdset);
+int qemu_cdrom_fdset(size_t i, size_t medium);
 
 // What every VM has, in the order that it is created in: root ports, controllers, rng, balloon, the guest agent's channel (chardev "guestagent"),
 // VGA, pvpanic, the watchdog.

@@ -10,12 +10,8 @@ void steps_begin(struct steps *steps)
 	steps->begin_ms = steps->last_ms = loop_now_ms();
 }
 
-void steps_mark(struct steps *steps, const char *name)
+static void add(struct steps *steps, const char *name, double passed)
 {
-	if (!steps)
-		return;
-	double now = loop_now_ms(), passed = now - steps->last_ms;
-	steps->last_ms = now;
 	for (size_t i = 0; i < steps->count; i++) {
 		if (!strcmp(steps->step[i].name, name)) {
 			steps->step[i].ms += passed;
@@ -26,6 +22,24 @@ void steps_mark(struct steps *steps, const char *name)
 		steps->step[steps->count].name = name;
 		steps->step[steps->count++].ms = passed;
 	}
+}
+
+void steps_mark(struct steps *steps, const char *name)
+{
+	if (!steps)
+		return;
+	double now = loop_now_ms(), passed = now - steps->last_ms;
+	steps->last_ms = now;
+	add(steps, name, passed);
+}
+
+void steps_take(struct steps *steps, const struct steps *part)
+{
+	if (!steps)
+		return;
+	for (size_t i = 0; i < part->count; i++)
+		add(steps, part->step[i].name, part->step[i].ms);
+	steps->last_ms = loop_now_ms();
 }
 
 double steps_total(const struct steps *steps)

@@ -17,6 +17,8 @@ struct steps {
 void steps_begin(struct steps *steps);
 // What has passed since the last call goes to NAME (a literal), added up if it is there already.
 void steps_mark(struct steps *steps, const char *name);
+// What PART, which was begun after the last mark, has spent its time on; it ends now.
+void steps_take(struct steps *steps, const struct steps *part);
 double steps_total(const struct steps *steps);
 // malloc'ed as protobuf messages; *count is 0 if there is no memory.
 Holdfast__Step **steps_messages(const struct steps *steps, size_t *count);

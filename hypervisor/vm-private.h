@@ -33,6 +33,7 @@ struct vm {
 	struct task_wait powered_off;	// woken when the guest has powered itself off
 	bool guest_powered_off;
 	pid_t memory_of;		// whose memory its next QEMU gets; 0: memory of its own
+	bool booting;			// about to be started with the others of its group: what it takes is its own already
 	bool kvm;
 	enum vm_disks disks;
 	size_t disk_count;		// that it was spawned with
@@ -59,6 +60,7 @@ int vm_phase(struct vm *vm, const char *phase, struct error *err) MUST_CHECK;	//
 void vm_reason(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int vm_path(const struct vm *vm, const char *file, char *path, size_t size, struct error *err) MUST_CHECK;
 bool vm_has_process(const struct vm *vm);
+bool vm_takes_room(const struct vm *vm);	// is up, or about to be
 bool vm_is_up(const struct vm *vm);	// running, paused, or on its way from or to it: it uses memory
 
 // Watches the process in vm->guest through PIDFD (taken over).

@@ -72,6 +72,11 @@ bool vm_is_up(const struct vm *vm)
 		vm->state != HOLDFAST__VM_STATE__VM_FAILED;
 }
 
+bool vm_takes_room(const struct vm *vm)
+{
+	return vm_is_up(vm) || vm->booting;
+}
+
 struct vm *vm_new(struct group *group, const Holdfast__Vm *definition, struct error *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));

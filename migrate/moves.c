@@ -386,6 +386,17 @@ static void give_way(void *data, const char *group)
 		source_drop(source);
 }
 
+static int not_moving(void *data, const char *group, struct error *err)
+{
+	const struct move *source = move_find(data, MOVE_SOURCE, group);
+
+	if (!source)
+		return 0;
+	return error_set(err, ERROR_BUSY,
+		"group %s is being moved to node %s: change its VMs when it is there, or cancel the move first",
+		group, source->peer);
+}
+
 static bool holds(void *data, const char *group)
 {
 	struct moves *moves = data;
@@ -434,6 +445,7 @@ struct moves *moves_open(
 		.before_start = before_start,
 		.before_stop = before_stop,
 		.give_way = give_way,
+		.not_moving = not_moving,
 		.holds = holds,
 		.may_not_exit = may_not_exit,
 	};

@@ -18,6 +18,8 @@
 #define MAX_PAUSE_MS 1000u // LIVE_QUICK, where nobody said another
 #define TRIES 3
 #define LOCK_LOST (-2) // the group's mutex is not ours any more
+#define CHANGE_MS 30000u
+#define LOOK_AGAIN_MS 200u
 #define HOLD_MS 120000u // prepared, and nobody commits it
 
 static int random_id(char id[MOVE_ID_BYTES], struct error *err)
@@ -280,6 +282,11 @@ struct move *source_make(
 			group_disk_work(group));
 		return NULL;
 	}
+	if (request->may_wait && group_change(group)) {
+		error_set(err, ERROR_BUSY, "VM %s of group %s is being changed: try again when that is done",
+			group_change(group), group_name(group));
+		return NULL;
+	}
 	if (random_id(id, err) < 0)
 		return NULL;
 	struct move *move = move_new(moves, MOVE_SOURCE, group_name(group), id, request->target, err);
@@ -420,6 +427,25 @@ static int prepare_once(struct moves *moves, struct group *group, const Holdfast
 	return 0;
 }
 
+// A change of one of its VMs is let end first: it is soon over.
+static int await_change(
+	struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err)
+{
+	int64_t deadline_us = loop_now_us() + CHANGE_MS * 1000LL;
+
+	for (;;) {
+		const struct group *group = source_group(moves, request->spec->group->name, err);
+
+		if (!group)
+			return -1;
+		if (!request->may_wait || !group_change(group) || loop_now_us() > deadline_us)
+			return 0;
+		rpc_call_progress(call, 0, "waiting for a change of VM %s", group_change(group));
+		if (task_pause(LOOK_AGAIN_MS, err) < 0)
+			return -1;
+	}
+}
+
 int source_prepare(
 	struct moves *moves, const Holdfast__MovePrepare *request, struct rpc_call *call, struct error *err)
 {
@@ -427,6 +453,8 @@ int source_prepare(
 
 	if (!request->spec || !request->spec->group || !*request->target || !*request->address)
 		return error_set(err, ERROR_USAGE, "a move needs a group, a target and its address");
+	if (await_change(moves, request, call, err) < 0)
+		return -1;
 	struct group *group = source_group(moves, request->spec->group->name, err);
 	if (!group || task_lock(group_mutex(group), LOCK_MS, err) < 0)
 		return -1;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/cleanup.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "hypervisor/hotplug.h"
 #include "hypervisor/qemu-devices.h"
@@ -88,7 +89,10 @@ static int swap(struct vm *vm, size_t i, const char *path, struct error *err)
 	cleanup_fd int fd = -1;
 	uint32_t used;
 	if ((path[0] && vm_cdrom_open(vm->name, path, &fd, err)) || query_sets(vm, i, &used, err) ||
-		take_out(vm, i, used, err) || (fd >= 0 && put_in(vm, i, fd, used, err)))
+		take_out(vm, i, used, err))
+		return -1;
+	fault_point("cdrom:out");
+	if (fd >= 0 && put_in(vm, i, fd, used, err))
 		return -1;
 	return qmp_command(vm->qmp, "blockdev-close-tray", by_drive(i), QMP_TIMEOUT_MS, NULL, err);
 }

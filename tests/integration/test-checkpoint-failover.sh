@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Checkpoints on replicated volumes: taken on one site, listed and applied on the other after the first one's node was lost, and back again after a
-# quick move. The guest's memory fits its database each time.
+# quick move. The guest's memory fits its database each time, and its configuration is the one of the checkpoint, in the cluster too.
 # needs: full
 . "$(dirname "$0")/lab-functions.sh"
 
@@ -32,12 +32,22 @@ set_to() {
     note "set to $2 on $node: on with row $row"
 }
 
+# What the definition says, asked of the other node than the one that has the guest: weight of its processors, NICs; and what its QEMU has.
+configured() { # configured NODE OTHER WEIGHT NICS
+    local there
+    there=$(hf "$2" --json vm show box | jq -c '[.definition.control.cpu_weight // 0, (.definition.nics | length)]')
+    [ "$there" = "[$3,$4]" ] || fail "after $1 is set the cluster has $there, not [$3,$4]"
+    [ "$(hf "$1" --json vm show box | jq -c .pending)" = '[]' ] || fail "pending on $1: $(hf "$1" --json vm show box | jq -c .pending)"
+    [ "$(on "$1" cat /run/holdfast/vms/box/running.json | jq '[.nics[] | select(.network != "")] | length')" = "$4" ] ||
+        fail "on $1 its QEMU has other NICs than $4"
+}
+
 # A lab of its own: its nodes have no memory for a second guest beside the one of the other tests.
 trap 'lab down' EXIT
 lab down
 lab up
 hf a1 group create back --preferred a1,b1 --state-size 512M
-hf a1 vm create box --group back --memory 128 --disk 64M --checkpoints --kernel "$BUILD/guest/vmlinuz" \
+hf a1 vm create box --group back --memory 96 --disk 64M --checkpoints --kernel "$BUILD/guest/vmlinuz" \
     --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS1
 hf a1 group start back
 back_on a1 a1 || fail "group back is not on a1"
@@ -46,6 +56,8 @@ early=$(last_row a1)
 hf a1 checkpoint take box --name early
 early_end=$(($(last_row a1) + 2))
 counts a1 60
+hf a1 vm set box --cpu-weight 300 --add-nic user
+configured a1 b1 300 1
 late=$(last_row a1)
 hf a1 checkpoint take box --name late
 late_end=$(($(last_row a1) + 2))
@@ -59,6 +71,7 @@ eventually 90 "group back is online on b1" back_on b1 b1
 [ "$(names b1)" = "early late" ] || fail "on b1 there are: $(names b1)"
 counts b1 120
 set_to b1 early "$early" "$early_end"
+configured b1 b1 0 0
 
 lab boot a1
 eventually 90 "a1 is online" node_is b1 a1 online
@@ -67,6 +80,7 @@ hf b1 group move back --to a1 --quick
 back_on a1 a1 || fail "group back is not on a1"
 counts a1 60
 set_to a1 late "$late" "$late_end"
+configured a1 b1 300 1
 hf a1 checkpoint delete box early --subtree
 [ "$(names a1)" = "" ] || fail "left is: $(names a1)"
 counts a1 60

@@ -8,7 +8,7 @@
 marks=0
 # What COMMAND prints in the guest that runs on NODE.
 inside() { # inside NODE COMMAND
-    local node=$1 log=/run/holdfast/vms/db/console.log from said
+    local node=$1 log=/run/holdfast/vms/db/console.log from
     marks=$((marks + 1))
     from=$(on "$node" stat -c %s "$log")
     said() { on "$node" tail -c "+$((from + 1))" "$log" | tr -d '\r'; }
@@ -40,7 +40,7 @@ lab down
 lab up
 hf a1 group create web --preferred a1,b1
 hf a1 vm create db --group web --memory 128 --memory-max 256 --cpus 1 --cpus-max 2 --disk 64M --kernel "$BUILD/guest/vmlinuz" \
-    --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1 memhp_default_state=online rate=20 shell" --serial /dev/ttyS0
+    --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1 memhp_default_state=online rate=20 swiotlb=noforce shell" --serial /dev/ttyS0
 hf a1 group start web
 online_on a1 a1 || fail "the group is not on a1"
 goes_on 120
@@ -96,7 +96,7 @@ hf a1 group set web --preferred b1,a1
 [ "$(hf b1 --json group show web | jq -c .preferred)" = '["b1","a1"]' ] || fail "group set did not change the preferred owners"
 owner_is a1 a1 || fail "group set moved the group"
 status=0
-hf a1 group set web --possible b1 || status=$?
+hf a1 group set web --preferred b1 --possible b1 || status=$?
 [ $status = 4 ] || fail "the owner could be taken out of the possible owners"
 judge a1
 hf a1 group stop web

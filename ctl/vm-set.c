@@ -158,7 +158,7 @@ static int set_cdroms(const struct args *args, Holdfast__Vm *vm, struct error *e
 			return error_set(err, ERROR_NOT_FOUND, "VM %s has %zu CD-ROM drives: there is nothing to empty",
 				vm->name, vm->n_cdroms);
 		if ((i >= vm->n_cdroms && add_drive(vm, err)) ||
-			set_text(&vm->cdroms[i]->path, none ? "" : path, err))
+			proto_set_text(&vm->cdroms[i]->path, none ? "" : path, err))
 			return -1;
 	}
 	return 0;

@@ -10,6 +10,7 @@
 #include "hypervisor/qemu-devices.h"
 #include "hypervisor/vm-devices.h"
 #include "hypervisor/vm-private.h"
+#include "proto/text.h"
 
 static bool is_of_drive(json_int_t set, size_t i)
 {
@@ -99,14 +100,7 @@ static int swap(struct vm *vm, size_t i, const char *path, struct error *err)
 
 static int set_path(struct vm *vm, size_t i, const char *path, struct error *err)
 {
-	Holdfast__Cdrom *drive = vm->running->cdroms[i];
-	char *copy = strdup(path);
-	if (!copy)
-		return error_set(err, ERROR_FAILED, "no memory for VM %s", vm->name);
-	if (drive->path != (const char *)protobuf_c_empty_string)
-		free(drive->path);
-	drive->path = copy;
-	return 0;
+	return proto_set_text(&vm->running->cdroms[i]->path, path, err);
 }
 
 // What is not there any more cannot be put back: then the drive stays empty, and the medium pending.

@@ -132,13 +132,18 @@ static int try_restore(
 	return on_state(state, vm, saved_refuse, err) ? -1 : 0;
 }
 
-static int cold_boot(struct group *group, struct vm *vm, struct steps *steps, struct error *err)
+static int cold_boot(
+	struct group *group, struct vm *vm, const char *state, struct steps *steps, struct error *err)
 {
 	uint64_t bytes[QEMU_DISKS_MAX];
 	cleanup_permit struct permit permit = { NULL };
 	if (vm_disk_bytes(vm, bytes, err) || vm_spawn(vm, VM_SPAWN_BOOT, bytes, err))
 		return -1;
 	steps_mark(steps, "spawn");
+	// Before the first instruction no older memory may be left that could meet the disks it is about to change.
+	if (state && on_state(state, vm, saved_discard, err))
+		return -1;
+	steps_mark(steps, "state");
 	if (group_permit(group, &permit, err) || vm_attach_disks(vm, err))
 		return -1;
 	steps_mark(steps, "disks");
@@ -163,12 +168,8 @@ int group_boot_vm(
 		if (restored)
 			return restored < 0 ? -1 : 0;
 		running_drop(vm); // of a state that is refused
-		// Before the first instruction no older memory may be left that could meet the disks it is about to change.
-		if (on_state(state, vm, saved_discard, err))
-			return -1;
-		steps_mark(steps, "state");
 	}
-	if (!cold_boot(group, vm, steps, err))
+	if (!cold_boot(group, vm, state, steps, err))
 		return 0;
 	if (vm_is_up(vm) && vm_end(vm, END_MS, &ignored))
 		log_error("vm=%s after a start that failed: %s", vm->name, ignored.message);

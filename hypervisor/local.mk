@@ -99,5 +99,5 @@ libhypervisor_a_SOURCES += hypervisor/control.c hypervisor/control.h hypervisor/
 	hypervisor/control-qemu.c hypervisor/control-status.c hypervisor/tap-limit.c hypervisor/tap-limit.h
 UNIT_TESTS += tests/unit/test-control-plan
 tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
-EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
+EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/control-functions.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
 	tests/integration/test-control-memory.sh tests/integration/test-control-network.sh

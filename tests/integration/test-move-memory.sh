@@ -1,8 +1,8 @@
 #!/bin/bash
 # The guest's memory after many moves in a row, live and quick in turn: a program in the guest that writes to 40 MiB of it at 4 MiB/s reads all of it again
-# and again, and finds what it wrote last; and its clock is still the host's. 50 moves with HOLDFAST_FULL=1, else 12.
+# and again, and finds what it wrote last; and its clock is still the host's. 50 moves in ./check --full, else 12.
 MOVES=12
-[ "${HOLDFAST_FULL-0}" != 1 ] || MOVES=50
+[ "${HOLDFAST_CHECK-}" != full ] || MOVES=50
 export APPEND="memory=40,4"
 . "$(dirname "$0")/move-functions.sh"
 

@@ -64,6 +64,7 @@ static const struct unit_type types[] = {
 		.required = "corosync" },
 	{ .name = "holdfast-hypervisord",
 		.argv = { "/usr/sbin/hypervisord" },
+		.environment = { "HOLDFAST_FAULT_FILE=/run/lab/fault" }, // common/fault.h
 		.run_directory = "/run/holdfast",
 		.run_mode = 0755,
 		.readiness = READY_BY_NOTIFY,

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sourced by tests in a lab with the guest: in a chosen state of a move one of its parties dies. hypervisord dies at the state by itself; for all others
+# it is stopped there by its fault point, so that the other party's death falls into just that state, and goes on after it.
+# shellcheck shell=bash
+
+fault_points=(source:prepared source:before-quiesce source:quiesce source:before-released source:released source:before-done source:done
+    target:preparing target:prepared target:before-taking target:taking target:before-committed target:committed target:before-running target:running)
+parties=(hypervisord source-guest target-guest source-clusterd target-clusterd source-pacemaker target-pacemaker source-controld target-controld
+    source-node target-node link)
+
+arm() { # arm NODE ACTION POINT
+    # shellcheck disable=SC2016
+    on "$1" sh -c 'echo "$0 move:$1" >/run/lab/fault.new && mv /run/lab/fault.new /run/lab/fault' "$2" "$3"
+}
+disarm() { on "$1" rm -f /run/lab/fault || true; }
+was_hit() { on "$1" sh -c '[ ! -e /run/lab/fault ]'; }
+kill_on() { on "$1" sh -c "kill -9 \$(pidof $2)" || note "no $2 on $1 any more"; }
+boot_id() { on "$1" cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
+
+group_state() { hf "$1" --json group show web | jq -r .state; }
+settled() { [ "$(group_state "$1")" = online ] && in_sync "$1" && [ "$(role "$(owner "$1")")" = 'ro:Primary ' ]; }
+forgotten() { [ "$(on a1 crm_mon -1f 2>/dev/null | grep -cE 'fail-count|migrate_to|blocked|unmanaged')" = 0 ]; }
+runs_once() { # a move has a QEMU on either side for a while: what counts is who has the disk
+    [ "$(role a1)$(role b1)" != 'ro:Primary ro:Primary ' ]
+}
+stops_since() { hf a1 --json events --since "$1" | jq '[.[] | select(.kind == "group-stopped" and .group == "web")] | length'; }
+
+strike() { # strike PARTY FROM TO
+    local party=$1 from=$2 to=$3 node
+    case $party in
+    source-*) node=$from ;;
+    *) node=$to ;;
+    esac
+    case $party in
+    *-guest) kill_on "$node" qemu-system-x86_64 ;;
+    *-clusterd) kill_on "$node" clusterd ;;
+    *-pacemaker) kill_on "$node" pacemakerd ;;
+    *-controld) kill_on "$node" pacemaker-controld ;;
+    *-node) lab kill "$node" ;;
+    link) lab cut a b ;;
+    esac
+}
+
+# Both nodes are in the cluster again, and the one whose power was cut too.
+made_whole() { # made_whole PARTY FROM TO A_BOOT B_BOOT
+    case $1 in
+    source-node) lab boot "$2" ;;
+    target-node) lab boot "$3" ;;
+    link)
+        one_rebooted() { [ -n "$(boot_id a1)" ] && [ -n "$(boot_id b1)" ] && { [ "$(boot_id a1)" != "$4" ] || [ "$(boot_id b1)" != "$5" ]; }; }
+        eventually 120 "one side has rebooted" one_rebooted "$@"
+        lab heal
+        ;;
+    esac
+    eventually 120 "a1 is online" node_is b1 a1 online
+    eventually 120 "b1 is online" node_is a1 b1 online
+}
+
+# death_in POINT PARTY KIND: the group is moved to the other node and PARTY dies at POINT. The guest runs on one side then, or is started again by a
+# failover; it is never stopped because of the move, and nothing of the failure is left.
+death_in() {
+    local point=$1 party=$2 kind=$3 from to node began move status=0 a_boot b_boot
+    from=$(owner a1)
+    to=$([ "$from" = a1 ] && echo b1 || echo a1)
+    node=$([ "${point%%:*}" = source ] && echo "$from" || echo "$to")
+    a_boot=$(boot_id a1) b_boot=$(boot_id b1)
+    began=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+    arm "$node" "$([ "$party" = hypervisord ] && echo kill || echo stop)" "$point"
+    timeout 240 "$SOURCE/deploy/lab/lab" exec "$from" holdfast group move web --to "$to" "--$kind" >"$BUILD/death.out" 2>&1 &
+    move=$!
+    eventually 90 "$kind: the move has come to $point" was_hit "$node" >/dev/null
+    if [ "$party" != hypervisord ]; then
+        strike "$party" "$from" "$to"
+        on "$node" sh -c 'kill -CONT $(pidof hypervisord)' 2>/dev/null || true
+    fi
+    wait $move || status=$?
+    made_whole "$party" "$from" "$to" "$a_boot" "$b_boot" >/dev/null
+    runs_once || fail "$kind $point $party: both sides have the disk"
+    goes_on 180 >/dev/null
+    eventually 180 "$kind $point $party: the group is online" settled a1 >/dev/null
+    runs_once || fail "$kind $point $party: both sides have the disk"
+    eventually 90 "$kind $point $party: nothing of the failure is left" forgotten >/dev/null
+    case $party in
+    hypervisord | *-clusterd) [ "$(stops_since "$began")" = 0 ] || fail "$kind $point $party: the group was stopped because of a failed move" ;;
+    esac
+    note "$kind $from -> $to, $party dies at $point: now on $(owner a1); the command ended with $status: $(grep -v '^ ' "$BUILD/death.out" | tail -n 1 | cut -c1-140)"
+}
+
+# all_deaths: each "KIND POINT PARTY" a line, in an order by HOLDFAST_SEED. HOLDFAST_KINDS, HOLDFAST_POINTS and HOLDFAST_PARTIES narrow it.
+all_deaths() {
+    local kind point party points
+    for kind in ${HOLDFAST_KINDS:-quick live}; do
+        points=("${fault_points[@]}")
+        [ "$kind" != live ] || points+=(source:before-precopy source:precopy target:before-precopy target:precopy)
+        for point in ${HOLDFAST_POINTS:-"${points[@]}"}; do
+            for party in ${HOLDFAST_PARTIES:-"${parties[@]}"}; do
+                echo "$kind $point $party"
+            done
+        done
+    done | sort -R --random-source=<(openssl enc -aes-256-ctr -pass "pass:$HOLDFAST_SEED" -nosalt </dev/zero 2>/dev/null)
+}
+can_be_moved() { hf a1 group move web --to "$([ "$(owner a1)" = a1 ] && echo b1 || echo a1)" --quick >/dev/null || fail "the group cannot be moved any more"; }

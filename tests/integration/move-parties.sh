@@ -17,6 +17,7 @@ was_hit() { on "$1" sh -c '[ ! -e /run/lab/fault ]'; }
 kill_on() { on "$1" sh -c "kill -9 \$(pidof $2)" || note "no $2 on $1 any more"; }
 boot_id() { on "$1" cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
 
+unreached=0
 group_state() { hf "$1" --json group show web | jq -r .state; }
 settled() { [ "$(group_state "$1")" = online ] && in_sync "$1" && [ "$(role "$(owner "$1")")" = 'ro:Primary ' ]; }
 forgotten() { [ "$(on a1 crm_mon -1f 2>/dev/null | grep -cE 'fail-count|migrate_to|blocked|unmanaged')" = 0 ]; }
@@ -68,7 +69,15 @@ death_in() {
     arm "$node" "$([ "$party" = hypervisord ] && echo kill || echo stop)" "$point"
     timeout 240 "$SOURCE/deploy/lab/lab" exec "$from" holdfast group move web --to "$to" "--$kind" >"$BUILD/death.out" 2>&1 &
     move=$!
-    eventually 90 "$kind: the move has come to $point" was_hit "$node" >/dev/null
+    reached_or_over() { was_hit "$node" || ! kill -0 $move; }
+    eventually 240 "$kind: the move has come to $point, or is over" reached_or_over >/dev/null
+    if ! was_hit "$node"; then # a live move may give up before it, on a slow machine
+        wait $move || status=$?
+        disarm "$node"
+        note "not reached: $kind $from -> $to $point: the command ended with $status: $(tail -n 1 "$BUILD/death.out" | cut -c1-140)"
+        unreached=$((unreached + 1))
+        return
+    fi
     if [ "$party" != hypervisord ]; then
         strike "$party" "$from" "$to"
         on "$node" sh -c 'kill -CONT $(pidof hypervisord)' 2>/dev/null || true

@@ -22,6 +22,7 @@ for death in "${deaths[@]}"; do
     death_in "$point" "$party" "$kind"
     count=$((count + 1))
 done
-note "$count deaths of ${#deaths[@]}"
+note "$count deaths of ${#deaths[@]}, $unreached not reached"
+[ "$unreached" -le $((count / 5)) ] || fail "$unreached of $count were not reached"
 can_be_moved
 judge a1

@@ -3,12 +3,14 @@
 #include "hypervisor/checkpoint-pump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define CHUNK_BYTES (1u << 20)
+#define WINDOW_BYTES (4u << 20)
 
 struct running {
 	struct checkpoint_pump *pump;
@@ -52,6 +54,19 @@ static int put(int fd, const uint8_t *bytes, size_t count, struct error *err)
 	return 0;
 }
 
+// What is written is on its way to the disk soon: the guest's disks are flushed at the instant when it stands still, and would wait for all of it.
+static void pace(const struct checkpoint_pump *pump, uint64_t before)
+{
+	uint64_t window = pump->bytes / WINDOW_BYTES * WINDOW_BYTES;
+	if (window == before / WINDOW_BYTES * WINDOW_BYTES)
+		return;
+	off_t last = (off_t)(window - WINDOW_BYTES);
+	// Only a hint: fsync tells of errors.
+	if (sync_file_range(pump->file, last, WINDOW_BYTES, SYNC_FILE_RANGE_WRITE) == 0 && last >= WINDOW_BYTES)
+		sync_file_range(pump->file, last - WINDOW_BYTES, WINDOW_BYTES,
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
 int checkpoint_pump_out(void *data, struct error *err)
 {
 	struct checkpoint_pump *pump = data;
@@ -71,6 +86,7 @@ int checkpoint_pump_out(void *data, struct error *err)
 		pump->bytes += (uint64_t)count;
 		if (put(pump->file, running.chunk, (size_t)count, &why))
 			continue;
+		pace(pump, pump->bytes - (uint64_t)count);
 	}
 	if (!result && why.code)
 		result = error_copy(err, &why);

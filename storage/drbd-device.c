@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include "common/cleanup.h"
 #include "common/file.h"
+#include "common/log.h"
 #include "common/spawn.h"
 #include "storage/state-volume.h"
 
@@ -131,6 +132,22 @@ static int make_file_system(struct state_work *work, struct error *err)
 	return task_offload(mark, work, err);
 }
 
+// The volume has grown, and its file system with it, now that it is mounted. The mark is at the new end before the old one is overwritten. What fails
+// is tried again at the next mount: until then there is as much room as before.
+static void follow_volume(struct state_work *work, const Holdfast__Group *group)
+{
+	struct error err = ERROR_INIT;
+	char size[32];
+
+	snprintf(size, sizeof(size), "%lluk", work->fs_kib);
+	work->phase = STATE_VOLUME_MADE;
+	if (task_offload(mark, work, &err) < 0 ||
+		spawn_run((const char *[]){ "resize2fs", work->device, size, NULL }, MKFS_TIMEOUT_MS, NULL, &err) < 0)
+		log_warning("group=%s its state volume's file system did not grow with it: %s", group->name, err.message);
+	else
+		log_info("group=%s its state volume has grown to %llu MiB", group->name, work->fs_kib / 1024);
+}
+
 int drbd_mount(struct storage *storage, struct replica *replica, const Holdfast__Group *group, char **path,
 	struct error *err)
 {
@@ -138,10 +155,13 @@ int drbd_mount(struct storage *storage, struct replica *replica, const Holdfast_
 
 	if (state_work_init(storage, group, &work, err) < 0 || task_offload(inspect, &work, err) < 0)
 		return -1;
-	if (work.phase != STATE_VOLUME_MADE && make_file_system(&work, err) < 0)
+	bool grown = work.phase == STATE_VOLUME_GROWN;
+	if (!grown && work.phase != STATE_VOLUME_MADE && make_file_system(&work, err) < 0)
 		return -1;
 	if (task_offload(do_mount, &work, err) < 0)
 		return -1;
+	if (grown)
+		follow_volume(&work, group);
 	*path = strdup(work.where);
 	return *path ? 0 : error_set_errno(err, ENOMEM, "%s", work.where);
 }

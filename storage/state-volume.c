@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A mark in the volume's last 4 KiB says how far mkfs came, so that a node that died in it does it again, and a file system that was
+// A mark in the volume's last 4 KiB (of a volume that has grown, where they were) says how far mkfs came, so that a node that died in it does it again, and a file system that was
 // made is never made again, whatever state it is in. The volume was zeroed when it was created.
 #include "storage/state-volume.h"
 
@@ -45,6 +45,50 @@ static int open_device(const char *device, int flags, int *fd, uint64_t *bytes, 
 	return 0;
 }
 
+// ---- the file system on it
+
+#define SUPERBLOCK_AT 1024
+#define LEAST_GROWTH_KIB 1024 // less is left over at the end
+
+static uint32_t little(const unsigned char *bytes, size_t at, size_t count)
+{
+	uint32_t value = 0;
+
+	for (size_t i = count; i-- > 0;)
+		value = value << 8 | bytes[at + i];
+	return value;
+}
+
+// 0: there is no ext4.
+static uint64_t file_system_bytes(int fd)
+{
+	unsigned char super[1024];
+
+	if (pread(fd, super, sizeof(super), SUPERBLOCK_AT) != (ssize_t)sizeof(super) ||
+		little(super, 0x38, 2) != 0xef53 || little(super, 0x18, 4) > 6)
+		return 0;
+	uint64_t blocks = little(super, 0x4, 4) | (uint64_t)little(super, 0x150, 4) << 32;
+	return blocks << (10 + little(super, 0x18, 4));
+}
+
+// The mark of a volume that ended where it lies: it comes after the file system, and less than two blocks of that and the tail away.
+static bool marked_behind(int fd, uint64_t fs_bytes, uint64_t volume_bytes)
+{
+	char bytes[TAIL_BYTES + 2 * MARK_BYTES];
+	size_t count = sizeof(bytes);
+
+	if (!fs_bytes || fs_bytes >= volume_bytes)
+		return false;
+	if (volume_bytes - fs_bytes < count)
+		count = (size_t)(volume_bytes - fs_bytes);
+	if (pread(fd, bytes, count, (off_t)fs_bytes) != (ssize_t)count)
+		return false;
+	for (size_t at = 0; at + sizeof(MARK_MADE) <= count; at += 512)
+		if (memcmp(bytes + at, MARK_MADE, sizeof(MARK_MADE)) == 0)
+			return true;
+	return false;
+}
+
 int state_volume_inspect(
 	const char *device, enum state_volume_phase *phase, unsigned long long *fs_kib, struct error *err)
 {
@@ -57,10 +101,17 @@ int state_volume_inspect(
 	if (pread(fd, mark, sizeof(mark), (off_t)(bytes - MARK_BYTES)) != (ssize_t)sizeof(mark))
 		return error_set_errno(err, errno ? errno : EIO, "cannot read %s", device);
 	*fs_kib = (bytes - TAIL_BYTES) / 1024;
+	uint64_t fs_bytes = file_system_bytes(fd);
 	if (memcmp(mark, MARK_MADE, sizeof(MARK_MADE)) == 0)
-		*phase = STATE_VOLUME_MADE;
+		*phase = fs_bytes && fs_bytes / 1024 + LEAST_GROWTH_KIB < *fs_kib ? STATE_VOLUME_GROWN
+										  : STATE_VOLUME_MADE;
 	else if (memcmp(mark, MARK_MAKING, sizeof(MARK_MAKING)) == 0)
 		*phase = STATE_VOLUME_MAKING;
+	else if (marked_behind(fd, fs_bytes, bytes))
+		*phase = STATE_VOLUME_GROWN;
+	else if (fs_bytes && mark[0] == 0)
+		return error_set(err, ERROR_UNSAFE,
+			"%s has a file system without the mark of a state volume: it is left alone", device);
 	else if (mark[0] == 0 && memcmp(mark, mark + 1, sizeof(mark) - 1) == 0)
 		*phase = STATE_VOLUME_BLANK;
 	else

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include "common/error.h"
 
-// What is on the volume, by the mark that state_volume_mark wrote.
-enum state_volume_phase { STATE_VOLUME_BLANK, STATE_VOLUME_MAKING, STATE_VOLUME_MADE };
+// What is on the volume, by the mark that state_volume_mark wrote. GROWN: made, and the volume is larger than its file system now.
+enum state_volume_phase { STATE_VOLUME_BLANK, STATE_VOLUME_MAKING, STATE_VOLUME_MADE, STATE_VOLUME_GROWN };
 
-// DEVICE is Primary here. *fs_kib is the size for mkfs: the mark at the end is not part of the file system.
+// DEVICE is Primary here. *fs_kib is the size for mkfs, and to grow to: the mark at the end is not part of the file system.
 int state_volume_inspect(const char *device, enum state_volume_phase *phase, unsigned long long *fs_kib, struct error *err) MUST_CHECK;
 int state_volume_mark(const char *device, enum state_volume_phase phase, struct error *err) MUST_CHECK;	// durable when it returns
 // WHERE is made, mode 0700. Mounted already is fine.

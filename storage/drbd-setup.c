@@ -100,7 +100,7 @@ int drbd_prepare(struct storage *storage, struct error *err)
 	return 0;
 }
 
-static int write_res(const struct storage *storage, const Holdfast__Group *group, struct error *err)
+int drbd_write_res(const struct storage *storage, const Holdfast__Group *group, struct error *err)
 {
 	char path[PATH_MAX];
 	cleanup_free char *text = drbd_res_render(group, storage->pool);
@@ -127,7 +127,7 @@ static int drbdadm(const struct storage *storage, const char *group, const char 
 
 int drbd_configure(struct storage *storage, const Holdfast__Group *group, struct error *err)
 {
-	if (write_res(storage, group, err) < 0)
+	if (drbd_write_res(storage, group, err) < 0)
 		return -1;
 	return drbdadm(storage, group->name, (const char *[]){ "adjust", NULL }, group->name, err);
 }
@@ -158,4 +158,12 @@ int drbd_clear_bitmap(
 	snprintf(volume, sizeof(volume), "%s/%u", group->name, index);
 	return drbdadm(
 		storage, group->name, (const char *[]){ "new-current-uuid", "--clear-bitmap" }, volume, err);
+}
+
+int drbd_resize(struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err)
+{
+	char volume[96];
+
+	snprintf(volume, sizeof(volume), "%s/%u", group->name, index);
+	return drbdadm(storage, group->name, (const char *[]){ "resize", NULL }, volume, err);
 }

@@ -17,6 +17,10 @@ int drbd_configure(struct storage *storage, const Holdfast__Group *group, struct
 int drbd_unconfigure(struct storage *storage, const Holdfast__Group *group, struct error *err) MUST_CHECK;
 // Both sides of a fresh volume are blank: no resync. The kernel refuses it for any other volume.
 int drbd_clear_bitmap(struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err) MUST_CHECK;
+// The .res file alone: the kernel is told later.
+int drbd_write_res(const struct storage *storage, const Holdfast__Group *group, struct error *err) MUST_CHECK;
+// Takes in what its logical volumes have got; on the Primary, both connected.
+int drbd_resize(struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err) MUST_CHECK;
 // Why DRBD's calls for help would come to nothing on this node, in words; "" if they would not. Reads a few files.
 void drbd_handlers_problem(char *text, size_t size);
 

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "storage/drbd-create.h"
 #include "storage/drbd-device.h"
+#include "storage/drbd-grow.h"
 #include "storage/drbd-res.h"
 #include "storage/drbd-roles.h"
 #include "storage/drbd-setup.h"
@@ -154,8 +155,14 @@ static int drbd_apply(struct storage *storage, struct replica *replica, const Ho
 		check_conflicts(storage, group, err) < 0 || drbd_prepare(storage, err) < 0 ||
 		drbd_watch_look(storage, err) < 0)
 		return -1;
-	return replica->here ? apply_again(storage, replica, group, err)
-			     : apply_new(storage, replica, group, err);
+	if (!replica->here)
+		return apply_new(storage, replica, group, err);
+	Holdfast__Group *grown = drbd_grown(storage, replica, group);
+	int result = grown ? apply_again(storage, replica, grown, err)
+			   : error_set_errno(err, ENOMEM, "group %s", group->name);
+	if (grown)
+		holdfast__group__free_unpacked(grown, NULL);
+	return result;
 }
 
 static int drbd_bring_up(struct storage *storage, struct replica *replica, struct error *err)
@@ -353,6 +360,8 @@ const struct storage_backend storage_drbd_backend = {
 	.may_promote = drbd_may_promote,
 	.open_volume = drbd_open_volume,
 	.volume_bytes = drbd_volume_bytes,
+	.grow_backing = drbd_grow_backing,
+	.grow_volume = drbd_grow_volume,
 	.status = drbd_status,
 	.problem = drbd_problem,
 };

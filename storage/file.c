@@ -80,15 +80,18 @@ static int missing_bytes(const struct making *making, uint64_t *bytes, struct er
 			return error_set_errno(err, errno, "%s", path);
 		if ((uint64_t)st.st_size > volume->size_bytes)
 			return error_set(err, ERROR_UNSAFE,
-				"%s has %llu bytes, the definition says %llu: volumes do not shrink", path,
-				(unsigned long long)st.st_size, (unsigned long long)volume->size_bytes);
+				"%s has %llu bytes, the definition says %llu: volumes do not shrink; if it "
+				"was being grown, repeat that (holdfast volume grow)",
+				path, (unsigned long long)st.st_size, (unsigned long long)volume->size_bytes);
+		if (volume->thin)
+			continue;
 		uint64_t have = (uint64_t)st.st_blocks * 512;
 		*bytes += have < volume->size_bytes ? volume->size_bytes - have : 0;
 	}
 	return 0;
 }
 
-static int make_volume(const char *path, uint64_t bytes, struct error *err)
+static int make_volume(const char *path, uint64_t bytes, bool thin, struct error *err)
 {
 	cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	struct stat st;
@@ -98,7 +101,8 @@ static int make_volume(const char *path, uint64_t bytes, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERROR_UNSAFE, "%s is not a plain file", path);
 	// A file system that cannot allocate ahead gets a sparse file.
-	if (fallocate(fd, 0, 0, (off_t)bytes) < 0 && (errno != EOPNOTSUPP || ftruncate(fd, (off_t)bytes) < 0))
+	int failed = thin ? ftruncate(fd, (off_t)bytes) : fallocate(fd, 0, 0, (off_t)bytes);
+	if (failed && (thin || errno != EOPNOTSUPP || ftruncate(fd, (off_t)bytes) < 0))
 		return error_set_errno(
 			err, errno, "cannot make %s of %llu MiB", path, (unsigned long long)(bytes >> 20));
 	if (fsync(fd) < 0)
@@ -132,7 +136,8 @@ static int make_volumes(const struct making *making, struct error *err)
 		else {
 			if (lstat(path, &st) < 0)
 				memcpy(created[count++], path, PATH_MAX);
-			result = make_volume(path, group->volumes[i]->size_bytes, err);
+			result = make_volume(
+				path, group->volumes[i]->size_bytes, group->volumes[i]->thin, err);
 		}
 		if (result < 0) {
 			take_away((const char(*)[PATH_MAX])created, count);
@@ -371,6 +376,54 @@ static int file_open_volume(struct storage *storage, struct replica *replica, co
 	return 0;
 }
 
+struct growing {
+	char path[PATH_MAX];
+	uint64_t bytes;
+	bool thin;
+};
+
+// A file system that allocates ahead does so before the file is longer: it is all there or as it was.
+static int grow_file(void *data, struct error *err)
+{
+	const struct growing *growing = data;
+	struct stat st;
+	cleanup_fd int fd = open(growing->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(err, errno, "cannot open %s", growing->path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERROR_UNSAFE, "%s is not a plain file", growing->path);
+	if ((uint64_t)st.st_size >= growing->bytes)
+		return 0;
+	uint64_t more = growing->bytes - (uint64_t)st.st_size;
+	char directory[PATH_MAX];
+	memcpy(directory, growing->path, sizeof(directory));
+	*strrchr(directory, '/') = '\0';
+	if (!growing->thin && check_space(directory, more, err) < 0)
+		return -1;
+	int failed = growing->thin ? ftruncate(fd, (off_t)growing->bytes)
+				   : fallocate(fd, 0, st.st_size, (off_t)more);
+	if (failed && !growing->thin && errno == EOPNOTSUPP)
+		failed = ftruncate(fd, (off_t)growing->bytes);
+	if (failed || fsync(fd) < 0)
+		return error_set_errno(err, errno, "cannot grow %s by %llu MiB", growing->path,
+			(unsigned long long)(more >> 20));
+	return 0;
+}
+
+static int file_grow_backing(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
+	const Holdfast__Volume *volume, struct error *err)
+{
+	struct growing growing = { .bytes = volume->size_bytes, .thin = volume->thin };
+
+	if (volume->index == STATE_INDEX)
+		return error_set(
+			err, ERROR_USAGE, "the state volume of file storage is a directory: it has no size");
+	if (volume_path(storage, group, volume->index, growing.path, sizeof(growing.path), err) < 0)
+		return -1;
+	return task_offload(grow_file, &growing, err);
+}
+
 static int file_volume_bytes(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
 	const Holdfast__Volume *volume, uint64_t *bytes, struct error *err)
 {
@@ -454,5 +507,6 @@ const struct storage_backend storage_file_backend = {
 	.may_promote = file_may_promote,
 	.open_volume = file_open_volume,
 	.volume_bytes = file_volume_bytes,
+	.grow_backing = file_grow_backing,
 	.status = file_status,
 };

@@ -56,6 +56,10 @@ struct storage_backend {
 			   const Holdfast__Volume *volume, int *fd, uint64_t *bytes, struct error *err);
 	int (*volume_bytes)(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
 			    const Holdfast__Volume *volume, uint64_t *bytes, struct error *err);
+	int (*grow_backing)(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
+			    const Holdfast__Volume *volume, struct error *err);
+	int (*grow_volume)(struct storage *storage, struct replica *replica, const Holdfast__Group *group,
+			   const Holdfast__Volume *volume, struct error *err);	// may be NULL
 	void (*status)(struct storage *storage, struct replica *replica, const Holdfast__Volume *volume,
 		       Holdfast__VolumeStatus *status);
 	// The next problem in words, or NULL; AT counts up from 0. May be NULL.

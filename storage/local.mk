@@ -6,6 +6,7 @@ libstorage_a_SOURCES = \
 	storage/file.c storage/file-lock.c storage/file-lock.h storage/blocking.c \
 	storage/lvm.c storage/lvm-parse.c storage/lvm.h \
 	storage/drbd.c storage/drbd-create.c storage/drbd-create.h storage/drbd-device.c storage/drbd-device.h storage/drbd-fresh.c \
+	storage/drbd-grow.c storage/drbd-grow.h \
 	storage/drbd-setup.c storage/drbd-setup.h storage/drbd-res.c storage/drbd-res.h storage/drbd-netlink.c storage/drbd-netlink.h \
 	storage/drbd-roles.c storage/drbd-roles.h storage/drbd-proc.c storage/drbd-proc.h storage/drbd-view.c storage/drbd-view.h \
 	storage/drbd-watch.c storage/drbd-watch.h storage/drbd-record.c storage/freshness.c storage/freshness.h \

@@ -21,7 +21,9 @@
 
 // Of what is on /dev/drbd* lvm must not even read the start: it would hold open what has to be demoted.
 #define NOT_DRBD "devices{filter=[\"r|^/dev/drbd|\"]}"
-#define WITHOUT_UDEV NOT_DRBD " activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} devices{obtain_device_list_from_udev=0}"
+#define WITHOUT_UDEV                                                               \
+	NOT_DRBD " activation{udev_sync=0 udev_rules=0 verify_udev_operations=0} " \
+		 "devices{obtain_device_list_from_udev=0}"
 
 // PROGRAM, what every call has, then ARGUMENTS (ends with NULL).
 static int lvm_run(
@@ -148,13 +150,15 @@ int lvm_activate(const char *pool, struct error *err)
 
 struct zeroing {
 	char path[PATH_MAX];
+	uint64_t from;
+	int flags; // O_EXCL: nobody else has it
 };
 
 // In steps, so that one request does not hold up everything else on the disk.
 static int zero_work(void *data, struct error *err)
 {
 	const struct zeroing *zeroing = data;
-	cleanup_fd int fd = open(zeroing->path, O_RDWR | O_EXCL | O_CLOEXEC);
+	cleanup_fd int fd = open(zeroing->path, O_RDWR | zeroing->flags | O_CLOEXEC);
 	uint64_t size;
 	struct stat st;
 
@@ -164,7 +168,7 @@ static int zero_work(void *data, struct error *err)
 		return error_set(err, ERROR_FAILED, "%s is not a block device", zeroing->path);
 	if (ioctl(fd, BLKGETSIZE64, &size) < 0)
 		return error_set_errno(err, errno, "%s", zeroing->path);
-	for (uint64_t at = 0; at < size; at += ZERO_STEP_BYTES) {
+	for (uint64_t at = zeroing->from; at < size; at += ZERO_STEP_BYTES) {
 		uint64_t range[2] = { at, size - at < ZERO_STEP_BYTES ? size - at : ZERO_STEP_BYTES };
 		if (ioctl(fd, BLKZEROOUT, range) < 0)
 			return error_set_errno(err, errno, "cannot zero %s", zeroing->path);
@@ -172,11 +176,23 @@ static int zero_work(void *data, struct error *err)
 	return fsync(fd) < 0 ? error_set_errno(err, errno, "%s", zeroing->path) : 0;
 }
 
+static int zero_with(struct zeroing *zeroing, const char *pool, const char *name, struct error *err)
+{
+	if (path_format(zeroing->path, sizeof(zeroing->path), err, "/dev/%s/%s", pool, name) < 0)
+		return -1;
+	return task_offload(zero_work, zeroing, err);
+}
+
+int lvm_zero_from(const char *pool, const char *name, uint64_t from, struct error *err)
+{
+	struct zeroing zeroing = { .from = from };
+
+	return zero_with(&zeroing, pool, name, err);
+}
+
 int lvm_zero(const char *pool, const char *name, struct error *err)
 {
-	struct zeroing zeroing;
+	struct zeroing zeroing = { .flags = O_EXCL };
 
-	if (path_format(zeroing.path, sizeof(zeroing.path), err, "/dev/%s/%s", pool, name) < 0)
-		return -1;
-	return task_offload(zero_work, &zeroing, err);
+	return zero_with(&zeroing, pool, name, err);
 }

@@ -28,6 +28,7 @@ int lvm_remove(const char *pool, const char *name, struct error *err) MUST_CHECK
 int lvm_replace_tag(const char *pool, const char *name, const char *old, const char *new, struct error *err) MUST_CHECK;	// waits, atomic
 int lvm_activate(const char *pool, struct error *err) MUST_CHECK;	// waits
 int lvm_zero(const char *pool, const char *name, struct error *err) MUST_CHECK;	// waits; all of it, on a worker thread
+int lvm_zero_from(const char *pool, const char *name, uint64_t from, struct error *err) MUST_CHECK;	// waits; whoever has the rest open
 
 bool lvm_has_tag(const struct lvm_volume *volume, const char *tag);
 int lvm_parse_volumes(const char *json, struct lvm_volume **volumes, size_t *count, struct error *err) MUST_CHECK;

@@ -214,6 +214,31 @@ int storage_volume_bytes(struct storage *storage, const Holdfast__Group *group, 
 	return replica->backend->volume_bytes(storage, replica, group, volume, bytes, err);
 }
 
+int storage_grow_backing(
+	struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err)
+{
+	struct replica *replica;
+	const Holdfast__Volume *volume;
+
+	if (find_volume(group, index, &volume, err) < 0 || replica_enter(storage, group, &replica, err) < 0)
+		return -1;
+	return replica_leave(replica, replica->backend->grow_backing(storage, replica, group, volume, err), err);
+}
+
+int storage_grow_volume(
+	struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err)
+{
+	struct replica *replica;
+	const Holdfast__Volume *volume;
+	int result = 0;
+
+	if (find_volume(group, index, &volume, err) < 0 || replica_enter(storage, group, &replica, err) < 0)
+		return -1;
+	if (replica->backend->grow_volume)
+		result = replica->backend->grow_volume(storage, replica, group, volume, err);
+	return replica_leave(replica, result, err);
+}
+
 int storage_mount_state(struct storage *storage, const Holdfast__Group *group, char **path, struct error *err)
 {
 	struct replica *replica;

@@ -69,6 +69,12 @@ int storage_open_volume(struct storage *storage, const Holdfast__Group *group, u
 int storage_volume_bytes(struct storage *storage, const Holdfast__Group *group, uint32_t index, uint64_t *bytes,
 	struct error *err) MUST_CHECK;
 
+// A volume gets the size that GROUP says, in two steps: first what is below it, on each node with a replica, its new part zeroed; then, on the one
+// node where it is Primary, the volume itself. Both do nothing where it is done. ERROR_NO_SPACE with the figures if the pool is too small,
+// ERROR_UNREACHABLE if a replica is away. The definition is to be changed after it: until then every verb takes the larger volume for the smaller.
+int storage_grow_backing(struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err) MUST_CHECK;	// waits
+int storage_grow_volume(struct storage *storage, const Holdfast__Group *group, uint32_t index, struct error *err) MUST_CHECK;	// waits
+
 // The state volume's file system, mounted at *path only between these two calls (counted). Made (mkfs.ext4) at the first mount. For `file`: a
 // directory. Mounted already by an earlier hypervisord is fine.
 int storage_mount_state(struct storage *storage, const Holdfast__Group *group, char **path, struct error *err) MUST_CHECK;	// waits

@@ -15,6 +15,7 @@ static const struct api_verb *const tables[] = {
 	api_group_verbs,
 	api_vm_verbs,
 	api_volume_verbs,
+	api_disk_verbs,
 	api_event_verbs,
 	api_fence_verbs,
 	api_host_verbs,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast volume: list, show, import, export.
+// holdfast volume: list, show, grow, import, export.
 #include "ctl/nouns.h"
 #include "ctl/session.h"
 
@@ -41,11 +41,28 @@ static int volume_export(struct session *session, const struct args *args, struc
 	return session_change_long(session, &request, export.volume, "disk %s is exported", err);
 }
 
+static int volume_grow(struct session *session, const struct args *args, struct error *err)
+{
+	Holdfast__VolumeGrow grow = HOLDFAST__VOLUME_GROW__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+
+	grow.volume = args_text(args, "VM.DISK");
+	grow.size_bytes = args_number(args, "SIZE", 0);
+	request.body_case = HOLDFAST__REQUEST__BODY_VOLUME_GROW;
+	request.volume_grow = &grow;
+	return session_change_long(session, &request, grow.volume, "disk %s is larger now", err);
+}
+
 // A volume is called GROUP/NAME or as in the list: no plain name.
 static const struct arg one_volume[] = { { .name = "VOLUME", .kind = ARG_TEXT, .what = "volume" }, ARGS_END };
 static const struct arg disk_and_file[] = {
 	{ .name = "VM.DISK", .kind = ARG_TEXT, .what = "volume" },
 	{ .name = "FILE", .kind = ARG_PATH, .what = "path" },
+	ARGS_END,
+};
+static const struct arg disk_and_size[] = {
+	{ .name = "VM.DISK", .kind = ARG_TEXT, .what = "volume" },
+	{ .name = "SIZE", .kind = ARG_SIZE, .what = "size", .least = 1 << 20 },
 	ARGS_END,
 };
 static const struct arg image_options[] = {
@@ -71,6 +88,16 @@ const struct verb volume_verbs[] = {
 		.example = "holdfast volume show db.disk0",
 		.operands = one_volume,
 		.run = volume_show,
+	},
+	{
+		.name = "grow",
+		.summary = "make a VM's disk larger, while it runs or is off",
+		.text = "Both replicas must be there and up to date. If it breaks off, repeat it: it goes on "
+			"where it was.",
+		.example = "holdfast volume grow db.disk0 40G",
+		.operands = disk_and_size,
+		.goes_on = "the growth goes on; see `holdfast volume show`",
+		.run = volume_grow,
 	},
 	{
 		.name = "import",

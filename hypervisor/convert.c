@@ -90,8 +90,8 @@ static int spawn(struct converter *converter, int listening, struct error *err)
 		count++;
 	}
 	fds[count] = (struct spawn_fd){ -1, -1 };
-	struct cage_entry *cage =
-		cage_entry_new(params->hv->cage, params->hv->config.qemu, (const char *const[]){ NULL }, false, err);
+	struct cage_entry *cage = cage_entry_new(
+		params->hv->cage, params->hv->config.qemu, (const char *const[]){ NULL }, false, err);
 	if (!cage)
 		return -1;
 	// uid_base itself is no guest's.
@@ -199,6 +199,8 @@ static int add_image(struct converter *converter, const struct convert_image *im
 			name, "file", file, "read-only", !writable, "discard", sparse ? "unmap" : "ignore");
 	if (sparse)
 		json_object_set_new(node, "detect-zeroes", json_string("unmap"));
+	if (!writable && !strcmp(name, "s") && converter->params->source_bytes)
+		json_object_set_new(node, "size", json_integer((json_int_t)converter->params->source_bytes));
 	if (image->format == HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2 ||
 		image->format == HOLDFAST__IMAGE_FORMAT__IMAGE_VMDK)
 		json_object_set_new(node, "backing", backing ? json_string(backing) : json_null());
@@ -379,6 +381,31 @@ static int run(struct converter *converter, uint64_t *bytes, struct error *err)
 	if (bytes)
 		*bytes = size;
 	return 0;
+}
+
+static int resize(struct converter *converter, uint64_t bytes, struct error *err)
+{
+	const struct convert_params *params = converter->params;
+	if (start(converter, err) || add_file(converter, &params->target, "t", SET_TARGET, true, err) ||
+		add_image(converter, &params->target, "t", NULL, true, err))
+		return -1;
+	return qmp_command(converter->qmp, "block_resize",
+		       json_pack("{s:s s:I}", "node-name", "t", "size", (json_int_t)bytes), QMP_MS, NULL,
+		       err) ||
+			qmp_command(converter->qmp, "blockdev-del", json_pack("{s:s}", "node-name", "t"),
+				QMP_MS, NULL, err)
+		? -1
+		: 0;
+}
+
+int convert_resize(struct hypervisor *hv, const char *name, const struct convert_image *image, uint64_t bytes,
+	struct error *err)
+{
+	const struct convert_params params = { .hv = hv, .name = name, .source = *image, .target = *image };
+	struct converter converter = { .params = &params, .pidfd = -1 };
+	int fd = image->fd, failed = resize(&converter, bytes, err);
+	end(&converter);
+	return failed ? -1 : task_offload(flush, &fd, err);
 }
 
 int convert_run(const struct convert_params *params, uint64_t *bytes, struct error *err)

@@ -25,6 +25,7 @@ struct convert_params {
 	struct convert_image source;
 	const struct convert_image *parents;	// what SOURCE (qcow2) lies over, the nearest first
 	size_t parent_count;
+	uint64_t source_bytes;		// of a raw source only so much is copied; 0: all
 	struct convert_image target;
 	uint64_t create_bytes;		// the target is made anew as an image of this size; 0: it is raw and there
 	uint64_t most_bytes;		// a source with more is refused; 0: no limit
@@ -36,5 +37,8 @@ struct convert_params {
 // Until all of it is in the target and flushed; *bytes (may be NULL) is the source's size as a disk. ERROR_NO_SPACE if the target's file system
 // is full or the source is too large. Its images were checked by image_check.
 int convert_run(const struct convert_params *params, uint64_t *bytes, struct error *err) MUST_CHECK;	// waits
+// Gives the qcow2 image in IMAGE, open for writing, another size as a disk.
+int convert_resize(struct hypervisor *hv, const char *name, const struct convert_image *image, uint64_t bytes,
+	struct error *err) MUST_CHECK;	// waits
 
 #endif

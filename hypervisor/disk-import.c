@@ -65,7 +65,7 @@ static int import_into(
 	uint64_t bytes = 0;
 	char name[140];
 	snprintf(name, sizeof(name), "%s.%s", place->vm->name, place->disk->name);
-	if (disk_volume_open(hv->storage, place->group, place->disk, DISK_VOLUME_WRITE, &volume, err))
+	if (disk_volume_open(hv->storage, place->group, place->disk, DISK_VOLUME_OVERWRITE, &volume, err))
 		return -1;
 	struct convert_params params = {
 		.hv = hv,
@@ -99,6 +99,11 @@ int disk_import(struct hypervisor *hv, struct rpc_call *call, struct group *grou
 		result = task_offload(open_image, &image, err);
 	if (!result)
 		result = disk_place_find(group, import->volume, &place, err);
+	if (!result && place.disk->parent[0])
+		result = error_set(err, ERROR_USAGE,
+			"disk %s lies over %.300s, which would show through: import into a disk without a "
+			"parent",
+			import->volume, place.disk->parent);
 	if (!result)
 		result = disk_work_begin(&work, group, place.vm, place.disk->name, err);
 	task_unlock(&group->mutex);
@@ -188,6 +193,7 @@ int disk_export_to(struct disk_work *work, const struct disk_place *place, const
 		.hv = hv,
 		.name = name,
 		.source = volume.image,
+		.source_bytes = volume.blank ? volume.disk_bytes : 0,
 		.parents = volume.parents,
 		.parent_count = volume.parent_count,
 		.target = { file.fd, false, format },

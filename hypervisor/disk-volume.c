@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include "common/cleanup.h"
 #include "common/task.h"
+#include "hypervisor/disk-format.h"
 #include "hypervisor/image-check.h"
+#include "proto/disk.h"
 
 #define ZERO_STEP_BYTES (64ull << 20)
 
@@ -26,12 +28,101 @@ static int read_only(int fd)
 struct checking {
 	int fd;
 	Holdfast__ImageFormat format;
+	bool blank;
 };
 
+// A blank volume of a qcow2 disk is formatted when it is first used.
 static int check(void *data, struct error *err)
 {
-	const struct checking *checking = data;
-	return image_check(checking->fd, checking->format, err);
+	struct checking *checking = data;
+	char head[512];
+	if (checking->format == HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2) {
+		if (pread(checking->fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+			return error_set_errno(err, errno ? errno : EIO, "its volume cannot be read");
+		checking->blank = !head[0] && !memcmp(head, head + 1, sizeof(head) - 1);
+	}
+	return checking->blank ? 0 : image_check(checking->fd, checking->format, err);
+}
+
+// ---- parents
+
+struct opening {
+	const char *path;
+	struct convert_image *parent;
+};
+
+static int open_image(void *data, struct error *err)
+{
+	struct opening *opening = data;
+	struct stat info;
+	cleanup_fd int fd = open(opening->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &info))
+		return error_set_errno(err, errno, "its parent %.300s cannot be opened", opening->path);
+	if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
+		return error_set(
+			err, ERROR_USAGE, "its parent %.300s is neither a file nor a disk", opening->path);
+	if (image_check(fd, opening->parent->format, err))
+		return error_prefix(err, "its parent %.300s", opening->path);
+	opening->parent->device = S_ISBLK(info.st_mode);
+	opening->parent->fd = steal_fd(&fd);
+	return 0;
+}
+
+static int open_template(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
+	struct convert_image *parent, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	uint64_t bytes;
+	struct stat info;
+	for (size_t i = 0; i < group->n_volumes; i++) {
+		if (!group->volumes[i]->index || strcmp(group->volumes[i]->name, disk->parent))
+			continue;
+		if (storage_open_volume(storage, group, group->volumes[i]->index, &fd, &bytes, err))
+			return -1;
+		parent->fd = read_only(fd);
+		if (parent->fd < 0 || fstat(parent->fd, &info))
+			return error_set_errno(err, errno, "its parent %s", disk->parent);
+		parent->device = S_ISBLK(info.st_mode);
+		return 0;
+	}
+	return error_set(
+		err, ERROR_NOT_FOUND, "its parent %.130s is no disk of group %s", disk->parent, group->name);
+}
+
+int disk_parent_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
+	struct convert_image *parent, struct error *err)
+{
+	bool qcow2 = disk->parent_format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	*parent = (struct convert_image){ .fd = -1,
+		.format = qcow2 ? HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2 : HOLDFAST__IMAGE_FORMAT__IMAGE_RAW };
+	struct opening opening = { disk->parent, parent };
+	struct checking checking = { .format = parent->format };
+	if (disk_parent_is_path(disk))
+		return task_offload(open_image, &opening, err) ? error_prefix(err, "disk %s", disk->name) : 0;
+	if (!open_template(storage, group, disk, parent, err)) {
+		checking.fd = parent->fd;
+		if (!task_offload(check, &checking, err) && !checking.blank)
+			return 0;
+		if (checking.blank)
+			error_set(err, ERROR_FAILED, "its parent %s is blank", disk->parent);
+	}
+	cleanup_fd_p(&parent->fd);
+	parent->fd = -1;
+	return error_prefix(err, "disk %s", disk->name);
+}
+
+int disk_parents_check(
+	struct storage *storage, const Holdfast__Group *group, const Holdfast__Vm *vm, struct error *err)
+{
+	for (size_t i = 0; i < vm->n_disks; i++) {
+		struct convert_image parent;
+		if (!disk_parent_is_path(vm->disks[i]))
+			continue;
+		if (disk_parent_open(storage, group, vm->disks[i], &parent, err))
+			return error_prefix(err, "VM %s", vm->name);
+		close(parent.fd);
+	}
+	return 0;
 }
 
 int disk_volume_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
@@ -56,13 +147,25 @@ int disk_volume_open(struct storage *storage, const Holdfast__Group *group, cons
 	volume->used_bytes = S_ISREG(info.st_mode) && (uint64_t)info.st_blocks * 512 < volume->disk_bytes
 		? (uint64_t)info.st_blocks * 512
 		: volume->disk_bytes;
-	struct checking checking = { volume->image.fd, volume->image.format };
+	struct checking checking = { .fd = volume->image.fd, .format = volume->image.format };
 	// What a guest's QEMU wrote is hostile like any other image.
-	if (use == DISK_VOLUME_READ && task_offload(check, &checking, err)) {
+	if (use != DISK_VOLUME_OVERWRITE && task_offload(check, &checking, err)) {
 		error_prefix(err, "disk %s", disk->name);
 		disk_volume_close(volume);
 		return -1;
 	}
+	volume->blank = checking.blank;
+	if (volume->blank && !disk->parent[0]) // all zeros, as its disk would be
+		volume->image.format = HOLDFAST__IMAGE_FORMAT__IMAGE_RAW;
+	if (!disk->parent[0])
+		return 0;
+	volume->parent_count = 1;
+	if (disk_parent_open(storage, group, disk, &volume->parents[0], err) ||
+		(volume->blank && disk_format_ready(volume->hold_fd, disk->size_bytes, bytes, err))) {
+		disk_volume_close(volume);
+		return -1;
+	}
+	volume->blank = false;
 	return 0;
 }
 

@@ -56,6 +56,22 @@ int disk_place_find(struct group *group, const char *name, struct disk_place *pl
 		"there is no disk %.130s in group %s: see 'holdfast volume list'", name, group->name);
 }
 
+int disk_place_vm(struct group *group, const char *name, struct disk_place *place, struct error *err)
+{
+	*place = (struct disk_place){ NULL };
+	for (size_t i = 0; i < group->spec->n_vms; i++) {
+		if (strcmp(group->spec->vms[i]->name, name))
+			continue;
+		place->vm = (Holdfast__Vm *)proto_copy(&group->spec->vms[i]->base);
+		place->group = (Holdfast__Group *)proto_copy(&group->spec->group->base);
+		if (place->vm && place->group)
+			return 0;
+		disk_place_done(place);
+		return error_set(err, ERROR_FAILED, "no memory for VM %.63s", name);
+	}
+	return error_set(err, ERROR_NOT_FOUND, "there is no VM %.63s in group %s", name, group->name);
+}
+
 void disk_place_done(struct disk_place *place)
 {
 	if (place->vm)
@@ -112,30 +128,38 @@ static int check_saved(const struct marking *marking, struct error *err)
 		marking->vm->name, marking->vm->name);
 }
 
+static bool is_rewritten(const struct marking *marking, const Holdfast__Disk *disk)
+{
+	return marking->disk && (!strcmp(marking->disk, DISK_WORK_ALL) || !strcmp(marking->disk, disk->name));
+}
+
 static int open_work(void *data, struct error *err)
 {
 	const struct marking *marking = data;
 	if (check_saved(marking, err))
 		return -1;
 	for (size_t i = 0; i < marking->vm->n_disks; i++) {
-		const Holdfast__Disk *disk = marking->vm->disks[i];
-		Holdfast__Disk *one[] = { (Holdfast__Disk *)disk };
+		Holdfast__Disk *disk = marking->vm->disks[i];
 		Holdfast__Vm only = *marking->vm;
-		only.disks = one;
+		only.disks = &disk;
 		only.n_disks = 1;
-		if ((!marking->disk || strcmp(disk->name, marking->disk)) &&
-			disk_marks_check(marking->directory, &only, err))
+		if (is_rewritten(marking, disk) ? disk_mark_set(marking->directory, marking->vm, disk->name,
+							  marking->text, err)
+						: disk_marks_check(marking->directory, &only, err))
 			return -1;
 	}
-	return marking->disk
-		? disk_mark_set(marking->directory, marking->vm, marking->disk, marking->text, err)
-		: 0;
+	return 0;
 }
 
 static int close_work(void *data, struct error *err)
 {
 	const struct marking *marking = data;
-	return disk_mark_clear(marking->directory, marking->vm->name, marking->disk, err);
+	for (size_t i = 0; i < marking->vm->n_disks; i++)
+		if (is_rewritten(marking, marking->vm->disks[i]) &&
+			disk_mark_clear(
+				marking->directory, marking->vm->name, marking->vm->disks[i]->name, err))
+			return -1;
+	return 0;
 }
 
 // FN on a worker thread with the group's state directory there.
@@ -179,6 +203,9 @@ int disk_work_begin(struct disk_work *work, struct group *group, const Holdfast_
 			err, ERROR_NOT_FOUND, "there is no VM %s in group %s", definition->name, group->name);
 	if (check_off(vm, err))
 		return -1;
+	if (rewrite && definition->template_)
+		return error_set(
+			err, ERROR_UNSAFE, "VM %s is a template: others' disks lie over its disks", vm->name);
 	if (group->hv->move_hooks.holds &&
 		group->hv->move_hooks.holds(group->hv->move_hooks.moves, group->name))
 		return error_set(err, ERROR_BUSY,
@@ -236,8 +263,10 @@ int disk_work_end(struct disk_work *work, const Holdfast__Vm *definition, const 
 	else
 		log_info("vm=%s group=%s %s is done", work->vm, group->name, work->text);
 	struct vm *vm = group_vm_find(group, work->vm);
-	if (!result && rewrite && vm && vm->state == HOLDFAST__VM_STATE__VM_OFF)
+	if (!result && rewrite && vm && vm->state == HOLDFAST__VM_STATE__VM_OFF) {
 		vm->reason[0] = '\0';
+		vm->disks_unfinished = false;
+	}
 	bool broken_off = work->broken_off;
 	unlink_work(work);
 	if (!broken_off) {
@@ -251,6 +280,17 @@ int disk_work_end(struct disk_work *work, const Holdfast__Vm *definition, const 
 	if (cancelled)
 		task_cancel(task_self());
 	return result;
+}
+
+void disk_work_end_locked(struct disk_work *work)
+{
+	struct group *group = work->group;
+	bool cancelled = task_cancelled(task_self());
+	task_uncancel(task_self());
+	unlink_work(work);
+	give_up_volumes(group);
+	if (cancelled)
+		task_cancel(task_self());
 }
 
 int disk_works_break_off(struct group *group, unsigned timeout_ms, struct error *err)
@@ -277,8 +317,16 @@ int disk_work_check_start(struct vm *vm, const char *state, struct error *err)
 {
 	const char *busy = disk_work_on(vm->group, vm->name);
 	struct marking marking = { .directory = state, .vm = vm->definition };
+	if (vm->definition->template_)
+		return error_set(err, ERROR_UNSAFE,
+			"VM %s is a template, which is never started: clone it (holdfast vm clone %s NEW)",
+			vm->name, vm->name);
 	if (busy)
 		return error_set(
 			err, ERROR_BUSY, "the disks of VM %s are in use: %s is going on", vm->name, busy);
-	return state ? task_offload(check_marks, &marking, err) : 0;
+	if (!state)
+		return 0;
+	int failed = task_offload(check_marks, &marking, err);
+	vm->disks_unfinished = failed;
+	return failed;
 }

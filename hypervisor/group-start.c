@@ -14,7 +14,8 @@
 
 static bool should_run(const struct vm *vm)
 {
-	return vm->definition->target == HOLDFAST__VM_TARGET__TARGET_RUNNING && !vm_is_up(vm);
+	return vm->definition->target == HOLDFAST__VM_TARGET__TARGET_RUNNING && !vm_is_up(vm) &&
+		!vm->definition->template_;
 }
 
 // A VM with half a disk stays off and says why; the others of its group are not kept back by it.

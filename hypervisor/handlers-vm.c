@@ -184,6 +184,9 @@ static int act_resume(struct vm *vm, const Holdfast__Request *request, struct er
 	if (vm->state != HOLDFAST__VM_STATE__VM_PAUSED)
 		return error_set(err, ERROR_BUSY, "VM %s is %s and cannot be resumed%s", vm->name,
 			vm_state_name(vm->state), vm_is_up(vm) ? "" : ": start it");
+	// A hypervisord that died while it had them out leaves a guest without its disks.
+	if (group_wanted(vm->group) == WANTED_STARTED && vm_attach_disks(vm, err))
+		return -1;
 	return vm_continue(vm, err);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/clock.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/vm-private.h"
@@ -30,6 +31,8 @@ static bool may_start(const struct group *group, const struct vm *vm)
 		return false;
 	if (!strcmp(vm->guest.phase, RUNDIR_PHASE_SHUT_DOWN) ||
 		(hooks->holds && hooks->holds(hooks->moves, group->name)))
+		return false;
+	if (vm->definition->template_ || vm->disks_unfinished || disk_work_on(group, vm->name))
 		return false;
 	return group_wanted(group) == WANTED_STARTED;
 }
@@ -77,6 +80,10 @@ static void restart(struct group *group, struct vm *vm, double died_ms, const ch
 	log_error("vm=%s group=%s could not be started again: %s", vm->name, group->name, err.message);
 	vm_reason(vm, "%.200s", err.message);
 	error_clear(&err);
+	if (vm->disks_unfinished) { // no fault of the guest's: it waits for whoever repeats that
+		vm->guest.restart_count = 0;
+		return;
+	}
 	if (task_pause(RETRY_PAUSE_MS, &err))
 		return;
 	start_task(vm, false); // behind whoever waits for the group meanwhile

@@ -47,6 +47,7 @@ struct vm {
 	bool throttled, shaped;		// a disk, a NIC has, or may have, limits
 	uint64_t balloon_asked, balloon_mib;	// what it is to be left, or BALLOON_...; what it has, 0: not known
 	char control_error[160];	// why it is not as it should be; "": it is
+	bool disks_unfinished;		// a disk of it was found half written: it is not tried again by itself
 	bool reconnecting, doomed;	// doomed: freed when reconnecting is over
 };
 

@@ -3,10 +3,24 @@
 #ifndef PROTO_DISK_H
 #define PROTO_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include "common/error.h"
 #include "proto/definition.pb-c.h"
 
 // The size of its volume, a multiple of 1 MiB: that of a qcow2 disk has room for checkpoints (common/qcow2.h says how much).
 uint64_t disk_volume_bytes(const Holdfast__Disk *disk);
+
+// What kinds of disk there are, on storage of this kind: thin ones in files only, differencing ones in qcow2. The message names the disk.
+int disk_check(const Holdfast__Disk *disk, Holdfast__StorageKind storage, struct error *err) MUST_CHECK;
+// Whether its volume takes room only as it is written: thin and differencing disks in files.
+bool disk_is_thin(const Holdfast__Disk *disk, Holdfast__StorageKind storage);
+// The parent is a path; else it is VM.DISK of a template, or "".
+bool disk_parent_is_path(const Holdfast__Disk *disk);
+
+// SPEC's disk NAME (VM.DISK) with BYTES, in whole MiB, and a volume that is large enough; *vm and *disk point into SPEC. ERROR_NOT_FOUND, or
+// ERROR_UNSAFE if it would be smaller than it is.
+int disk_grow(Holdfast__GroupSpec *spec, const char *name, uint64_t bytes, Holdfast__Vm **vm, const Holdfast__Disk **disk,
+	struct error *err) MUST_CHECK;
 
 #endif

@@ -58,6 +58,7 @@ sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do
     sends ".vm_$verb.name == \"db\"" vm $verb db
 done
+sends '.volume_grow | [.volume, .size_bytes] == ["db.disk0", 42949672960]' volume grow db.disk0 40G
 sends '.volume_import | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vhdx", "vhdx", null]' volume import db.disk0 /a.vhdx --format vhdx
 sends '.volume_export | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vmdk", "vmdk", null]' volume export db.disk0 /a.vmdk --format vmdk
 sends '.checkpoint_take == {vm: "db", name: "x"}' checkpoint take db --name x

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Disks on replicated volumes: one is filled from an image and written out again, while its group is online and while it is offline; one grows under a
+# guest that goes on working, on both replicas; a replica that is away, or a pool that is too small, is told with figures and nothing is changed.
+# needs: lab
+. "$(dirname "$0")/lab-functions.sh"
+
+volumes() { hf "$1" --json volume list; }
+size_on() { volumes a1 | jq -r ".[] | select(.name == \"$2\" and .node == \"$1\") | .size_bytes"; }
+device_mib() { on "$1" cat "/sys/block/drbd$2/size" | awk '{ print int($1 / 2048) }'; }
+minor_of() { volumes a1 | jq -r "[.[] | select(.name == \"$1\")][0].minor"; }
+
+with_guest
+note "a second VM's disk is filled from an image and written out again"
+hf a1 vm create extra --group web --memory 32 --disk 16M
+owner=$(hf a1 --json group show web | jq -r .owner)
+other=$([ "$owner" = a1 ] && echo b1 || echo a1)
+on "$owner" sh -c 'mkdir -p /tmp/images && head -c 3000000 /dev/urandom >/tmp/images/a.raw && truncate -s 8M /tmp/images/a.raw &&
+    qemu-img convert -f raw -O qcow2 /tmp/images/a.raw /tmp/images/a.qcow2'
+hf "$other" volume import extra.disk0 /tmp/images/a.qcow2 --format qcow2 # asked of the node that does not have it
+hf a1 volume export extra.disk0 /tmp/images/out.vmdk --format vmdk
+on "$owner" qemu-img compare -f raw -F vmdk /tmp/images/a.raw /tmp/images/out.vmdk || fail "what came out is not what went in"
+status=0
+hf a1 volume import extra.disk0 /tmp/images/none --format raw 2>"$BUILD/disk.out" || status=$?
+[ $status != 0 ] && grep -q 'No such file' "$BUILD/disk.out" || fail "a missing file: $(cat "$BUILD/disk.out")"
+goes_on 60
+
+note "the guest's disk grows while it works"
+before=$(size_on "$owner" db.disk0)
+minor=$(minor_of db.disk0)
+hf "$other" volume grow db.disk0 $((before / 1048576 + 32))M
+for node in a1 b1; do
+    [ "$(device_mib $node "$minor")" -ge $((before / 1048576 + 32)) ] || fail "the device on $node has $(device_mib $node "$minor") MiB"
+    [ "$(size_on $node db.disk0)" = $((before + 32 * 1048576)) ] || fail "the definition on $node has $(size_on $node db.disk0) bytes"
+done
+goes_on 60
+eventually 60 "both replicas are up to date" in_sync b1
+status=0
+hf a1 volume grow db.disk0 100G 2>"$BUILD/disk.out" || status=$?
+[ $status = 1 ] && grep -Eq 'MiB (more|free)' "$BUILD/disk.out" || fail "a pool that is too small: $status $(cat "$BUILD/disk.out")"
+[ "$(size_on a1 db.disk0)" = $((before + 32 * 1048576)) ] || fail "a refused growth changed the definition"
+
+note "no growth while a replica is away"
+lab kill "$other"
+away() { volumes "$owner" | jq -e ".[] | select(.name == \"db.disk0\" and .node == \"$owner\" and .connection != \"Connected\")"; }
+eventually 60 "the replicas are apart" away
+status=0
+hf "$owner" volume grow db.disk0 $((before / 1048576 + 64))M 2>"$BUILD/disk.out" || status=$?
+[ $status != 0 ] || fail "it grew without its replica"
+note "refused: $(cat "$BUILD/disk.out")"
+lab boot "$other"
+eventually 120 "node $other is back" node_is "$owner" "$other" online
+eventually 120 "all replicas are up to date again" in_sync "$owner"
+hf "$owner" vm delete extra

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// volume grow on this node: the volume, then what is in it (a qcow2 disk has its own size), then the guest's view of it. Each step does nothing where it
-// is done, so that a growth that broke off is finished by repeating it. The definition is changed by the caller, last.
+// volume grow on this node: the volume, then what is in it (a qcow2 disk has its own size), then the guest's view of it. Each step does
+// nothing where it is done, so that a growth that broke off is finished by repeating it. The definition is changed by the caller, last.
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/convert.h"

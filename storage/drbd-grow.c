@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Nothing is written down about a growth under way: how far it came is in the LV's size and in DRBD's. The new part of an LV is zeroed while DRBD still
-// has the old size, which proves that no guest has seen it; so an older volume's data never shows, and a repetition never hits a guest's data.
+// Nothing is written down about a growth under way: how far it came is in the LV's size and in DRBD's. The new part of an LV is zeroed
+// while DRBD still has the old size, which proves that no guest has seen it; so an older volume's data never shows, and a repetition never
+// hits a guest's data.
 #include "storage/drbd-grow.h"
 
 #include <stdio.h>

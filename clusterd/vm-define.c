@@ -165,7 +165,7 @@ static int check_paths_on(struct clusterd *cd, const Holdfast__Vm *vm, const cha
 {
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__PathCheck check = HOLDFAST__PATH_CHECK__INIT;
-	char *paths[2 + SHAPE_CDROMS_MAX];
+	char *paths[2 + SHAPE_CDROMS_MAX + DISKS_MOST];
 
 	check.paths = paths;
 	if (*vm->kernel)
@@ -175,6 +175,9 @@ static int check_paths_on(struct clusterd *cd, const Holdfast__Vm *vm, const cha
 	for (size_t i = 0; i < vm->n_cdroms && i < SHAPE_CDROMS_MAX; i++)
 		if (*vm->cdroms[i]->path)
 			paths[check.n_paths++] = vm->cdroms[i]->path;
+	for (size_t i = 0; i < vm->n_disks && i < DISKS_MOST; i++)
+		if (disk_parent_is_path(vm->disks[i]))
+			paths[check.n_paths++] = vm->disks[i]->parent;
 	if (check.n_paths == 0)
 		return 0;
 	request.body_case = HOLDFAST__REQUEST__BODY_PATH_CHECK;
@@ -196,6 +199,9 @@ int vm_check_nodes(
 	const Holdfast__Group *definition = group->spec->group;
 	g_autoptr(GPtrArray) ask = g_ptr_array_new();
 
+	for (size_t i = 0; i < vm->n_disks; i++)
+		if (disk_check(vm->disks[i], definition->storage, err) < 0)
+			return error_prefix(err, "VM %s", vm->name);
 	for (size_t i = 0; i < definition->n_possible; i++)
 		g_ptr_array_add(ask, definition->possible[i]);
 	g_ptr_array_add(ask, NULL);
@@ -233,6 +239,7 @@ int vm_add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, const 
 		index = group->volumes[i]->index >= index ? group->volumes[i]->index + 1 : index;
 	volume->index = index;
 	volume->size_bytes = disk_volume_bytes(disk);
+	volume->thin = disk_is_thin(disk, group->storage);
 	volume->name = g_strdup_printf("%s.%s", vm->name, disk->name);
 	group->volumes = g_renew(Holdfast__Volume *, group->volumes, group->n_volumes + 1);
 	group->volumes[group->n_volumes++] = volume;
@@ -335,8 +342,7 @@ uint32_t vm_next_volume(const Holdfast__Group *group)
 	return next;
 }
 
-// A VM of a group that runs: its hypervisord learns of it now, the others with the group's next start.
-static int tell_owner(
+int vm_tell_owner(
 	struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err)
 {
 	const char *owner = status_owner(group);
@@ -367,7 +373,7 @@ static int apply_and_record(struct clusterd *cd, struct rpc_call *call, const st
 		goto undo;
 	if (cib_link_do(cd->cib, err, cib_update_group(cib, spec, err)) < 0)
 		goto undo;
-	return tell_owner(cd, group, vm, err);
+	return vm_tell_owner(cd, group, vm, err);
 undo:
 	if (vm->n_disks)
 		undo(cd, call, group->spec);
@@ -435,7 +441,7 @@ static Holdfast__GroupSpec *spec_without(const struct cib_group *group, const Ho
 	return spec;
 }
 
-static int check_off(
+int vm_check_off(
 	struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err)
 {
 	const char *owner = status_owner(group);
@@ -466,7 +472,7 @@ int vm_undefine(struct clusterd *cd, struct rpc_call *call, const char *name, st
 	if (!group)
 		return error_set(err, ERROR_FAILED, "VM %s belongs to group %s, which does not exist", name,
 			vm->group);
-	if (check_off(cd, group, vm, err) < 0 || replicas_need_all(cd, group->spec->group, err) < 0)
+	if (vm_check_off(cd, group, vm, err) < 0 || replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
 	Holdfast__GroupSpec *spec = spec_without(group, vm);
 	int result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err));

@@ -17,4 +17,9 @@ uint32_t vm_next_volume(const Holdfast__Group *group);	// the index that the nex
 // MAC addresses for the NICs that have none; ERROR_EXISTS if one has that of another VM.
 int vm_fill_nics(const struct cib_snapshot *cib, Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 
+// ERROR_UNSAFE if it is up.
+int vm_check_off(struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
+// A VM of a group that runs: its hypervisord learns of its new definition now, the others with the group's next start.
+int vm_tell_owner(struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
+
 #endif

@@ -2,6 +2,7 @@
 // One line a key. What a disk may be is checked where it is made; here only that what was typed means something.
 #include "ctl/disk-option.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include "ctl/value.h"
 
@@ -40,12 +41,41 @@ static int set_bus(Holdfast__Disk *disk, char *value, struct error *err)
 	return error_set(err, ERROR_USAGE, "\"%.40s\" is none of virtio|scsi|sata|ide", value);
 }
 
+static int set_thin(Holdfast__Disk *disk, char *value, struct error *err)
+{
+	disk->thin = true;
+	return value ? error_set(err, ERROR_USAGE, "it takes no value") : 0;
+}
+
+static int set_parent(Holdfast__Disk *disk, char *value, struct error *err)
+{
+	if (value[0] != '/')
+		return error_set(err, ERROR_USAGE, "\"%.40s\" is no absolute path", value);
+	disk->parent = value;
+	disk->format = HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	return 0;
+}
+
+static int set_parent_format(Holdfast__Disk *disk, char *value, struct error *err)
+{
+	Holdfast__Disk named = HOLDFAST__DISK__INIT;
+
+	if (set_format(&named, value, err))
+		return -1;
+	disk->parent_format = named.format;
+	return 0;
+}
+
 static const struct {
 	const char *key;
 	set_fn *set;
+	bool flag; // may stand without a value
 } keys[] = {
-	{ "format", set_format },
-	{ "bus", set_bus },
+	{ "format", set_format, false },
+	{ "bus", set_bus, false },
+	{ "thin", set_thin, true },
+	{ "parent", set_parent, false },
+	{ "parent-format", set_parent_format, false },
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -57,13 +87,13 @@ static int set_key(Holdfast__Disk *disk, const char *key, char *value, struct er
 		words[i] = keys[i].key;
 		if (strcmp(keys[i].key, key))
 			continue;
-		if (!value)
+		if (!value && !keys[i].flag)
 			return error_set(err, ERROR_USAGE, "%s has no value: give %s=...", key, key);
 		return keys[i].set(disk, value, err) ? error_prefix(err, "%s", key) : 0;
 	}
 	const char *nearest = value_nearest(key, words);
-	return error_set(err, ERROR_USAGE, "a disk has no \"%.40s\"%s%s%s", key, nearest ? ": did you mean \"" : "",
-		nearest ? nearest : "", nearest ? "\"?" : "");
+	return error_set(err, ERROR_USAGE, "a disk has no \"%.40s\"%s%s%s", key,
+		nearest ? ": did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
 int disk_option_parse(char *text, Holdfast__Disk *disk, struct error *err)
@@ -75,11 +105,20 @@ int disk_option_parse(char *text, Holdfast__Disk *disk, struct error *err)
 	if (disk->size_bytes < LEAST_BYTES)
 		return error_set(
 			err, ERROR_USAGE, "\"%.40s\" is too small: did you leave the unit out?", size);
+	bool parent_format = false;
 	while (text) {
 		char *value = strsep(&text, ",");
 		char *key = strsep(&value, "=");
+		parent_format |= !strcmp(key, "parent-format");
 		if (set_key(disk, key, value, err))
 			return -1;
 	}
+	if (parent_format != (disk->parent[0] != '\0'))
+		return error_set(err, ERROR_USAGE,
+			"a parent and its format, which is never guessed, belong together: give "
+			"parent=PATH,parent-format=raw|qcow2");
+	if (disk->parent[0] && disk->format != HOLDFAST__DISK_FORMAT__FORMAT_QCOW2)
+		return error_set(
+			err, ERROR_USAGE, "only a qcow2 disk lies over a parent: leave format=raw out");
 	return 0;
 }

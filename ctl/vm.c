@@ -264,7 +264,7 @@ static const struct arg create_options[] = {
 		.help = "virtual CPUs [1]" },
 	{ .name = "disk",
 		.kind = ARG_DISK,
-		.what = "size[,bus=...][,format=raw|qcow2]",
+		.what = "size[,bus=...][,format=raw|qcow2][,thin][,parent=path,parent-format=raw|qcow2]",
 		.help = "a disk, like 20G; again for more of them",
 		.flags = ARG_REPEATED },
 	{ .name = "checkpoints",

@@ -149,6 +149,7 @@ static void clear_disk(struct vm *vm, size_t i)
 	device_id("io", i, name);
 	steps[count++] = (struct qmp_step){ "object-del", json_pack("{s:s}", "id", name) };
 	steps[count++] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+	steps[count++] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", qemu_parent_fdset(i)) };
 	clear_away(vm, steps, count);
 }
 

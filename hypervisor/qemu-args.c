@@ -17,7 +17,8 @@ enum {
 	FDSET_UEFI_HOLD = 3,
 	FDSET_UEFI_REAL = 4,
 	FDSET_SERIAL = 8,
-	FDSET_DISK = 64
+	FDSET_DISK = 64,
+	FDSET_PARENT = 128
 };
 
 struct args {
@@ -107,7 +108,7 @@ static json_t *no_cache(void)
 	return json_pack("{s:b s:b}", "direct", 1, "no-flush", 0);
 }
 
-json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes)
+json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes, json_t *parent)
 {
 	char name[32];
 	json_t *below = qemu_real_node(i, device);
@@ -117,8 +118,28 @@ json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes)
 			(json_int_t)bytes, "cache", no_cache());
 	}
 	node_name(name, "qcow", i);
-	return json_pack("{s:s s:s s:o s:n s:s s:o}", "driver", "qcow2", "node-name", name, "file", below, "backing",
-		"discard", "unmap", "cache", no_cache());
+	return json_pack("{s:s s:s s:o s:o s:s s:o}", "driver", "qcow2", "node-name", name, "file", below, "backing",
+		parent ? parent : json_null(), "discard", "unmap", "cache", no_cache());
+}
+
+json_t *qemu_parent_node(size_t i, bool device, Holdfast__DiskFormat format)
+{
+	char name[32], path[32];
+	bool qcow2 = format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+	node_name(name, "pare", i);
+	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_parent_fdset(i));
+	json_t *file = json_pack("{s:s s:s s:b s:s}", "driver", device ? "host_device" : "file", "filename", path,
+		"read-only", 1, "locking", "off");
+	json_t *node = json_pack("{s:s s:s s:o s:b}", "driver", qcow2 ? "qcow2" : "raw", "node-name", name, "file",
+		file, "read-only", 1);
+	if (node && qcow2)
+		json_object_set_new(node, "backing", json_null());
+	return node;
+}
+
+int qemu_parent_fdset(size_t i)
+{
+	return FDSET_PARENT + (int)i;
 }
 
 json_t *qemu_disk_node(size_t i, const char *below)
@@ -265,8 +286,9 @@ static void add_firmware(struct args *args, const struct qemu_params *params)
 		return;
 	add(args, "-add-fd", "fd=%d,set=%d", params->uefi_code_fd, FDSET_UEFI_CODE);
 	add_node(args, flash_file("codefile", FDSET_UEFI_CODE, true));
-	add_node(args, json_pack("{s:s s:s s:b s:s}", "driver", "raw", "node-name", "code", "read-only", 1,
-			       "file", "codefile"));
+	add_node(args,
+		json_pack("{s:s s:s s:b s:s}", "driver", "raw", "node-name", "code", "read-only", 1, "file",
+			"codefile"));
 	add(args, "-add-fd", "fd=%d,set=%d", params->uefi_vars_fd, FDSET_UEFI_HOLD);
 	add_node(args, qemu_vars_file_node(QEMU_VARS_HOLD));
 	add_node(args, qemu_vars_node(QEMU_VARS_HOLD));

@@ -60,12 +60,15 @@ uint64_t qemu_growth_mib(const Holdfast__Vm *vm);
 //     disk - real                  raw data on its volume
 //     disk - qcow - real           qcow2 on a device
 //     disk - qcow - span - real    qcow2 in a file, which span keeps from growing past its volume
+// A differencing disk's qcow node has "pareI", its parent, besides.
 // The qcow node exists only while the volume is here, so that it always reads fresh metadata. QMP's snapshot commands take "diskI".
 json_t *qemu_hold_node(size_t i, uint64_t bytes);
 json_t *qemu_real_node(size_t i, bool device);	// on the fd set qemu_disk_fdset(i)
-// With what is below it in one node: added one by one while memory comes in, those before its end would be inactive and those after it not. No
-// backing file whatever the header says.
-json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes);
+// With what is below it in one node: added one by one while memory comes in, those before its end would be inactive and those after it not. Over
+// PARENT, which is taken, or (NULL) over nothing: whatever the header says.
+json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes, json_t *parent);
+json_t *qemu_parent_node(size_t i, bool device, Holdfast__DiskFormat format);	// of a differencing disk, on the fd set qemu_parent_fdset(i)
+int qemu_parent_fdset(size_t i);
 json_t *qemu_disk_node(size_t i, const char *below);	// BELOW: "hold", "real" or "qcow"
 int qemu_disk_fdset(size_t i);
 void qemu_disk_device_id(size_t i, char id[32]);	// of the device that is over diskI

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/name.h"
 #include "hypervisor/clock.h"
+#include "hypervisor/disk-volume.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/tap.h"
@@ -166,8 +167,12 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 				index = spec->group->volumes[k]->index + 1;
 		disk->volume = index;
 		snprintf(name, sizeof(name), "%s.%s", vm->name, disk->name);
-		if (!add_volume(spec->group, name, index, disk_volume_bytes(disk)))
+		Holdfast__Volume *volume = add_volume(spec->group, name, index, disk_volume_bytes(disk));
+		if (!volume)
 			return error_set(err, ERROR_FAILED, "no memory for a definition");
+		volume->thin = disk_is_thin(disk, spec->group->storage);
+		if (disk_check(disk, spec->group->storage, err))
+			return error_prefix(err, "VM %s", vm->name);
 	}
 	return 0;
 }
@@ -234,7 +239,8 @@ int standalone_take_over(struct group *group, const Holdfast__GroupSpec *spec, s
 int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struct error *err)
 {
 	return qemu_definition_check(vm, err) || tap_check(&group->hv->config, vm, err) ||
-			group_admit_ever(group->hv, vm, err)
+			group_admit_ever(group->hv, vm, err) ||
+			disk_parents_check(group->hv->storage, group->spec->group, vm, err)
 		? -1
 		: 0;
 }

@@ -12,10 +12,10 @@ int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct e
 int standalone_set_vm(struct group *group, const Holdfast__VmSet *set, struct error *err) MUST_CHECK;	// waits
 int standalone_delete_vm(struct group *group, const char *name, struct error *err) MUST_CHECK;	// waits
 
-// For standalone-set.c: what of a VM's parts is left open, filled in; a definition checked against this machine; SPEC stored and its volumes made,
-// or everything as before.
+// For standalone-set.c and growing disks: what of a VM's parts is left open, filled in; a definition checked against this machine; SPEC stored and
+// its volumes made, or everything as before.
 int standalone_fill_parts(struct hypervisor *hv, Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error *err) MUST_CHECK;
-int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
+int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
 int standalone_take_over(struct group *group, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;	// waits
 void standalone_remove_volume(Holdfast__Group *group, uint32_t index);
 

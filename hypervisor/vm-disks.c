@@ -11,10 +11,11 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/disk-format.h"
+#include "hypervisor/disk-volume.h"
 #include "hypervisor/vm-private.h"
 #include "hypervisor/vm-uefi.h"
 
-#define PASSED_MAX (QEMU_DISKS_MAX + 1) // UEFI's variables too
+#define PASSED_MAX (2 * QEMU_DISKS_MAX + 1) // parents and UEFI's variables too
 #define CLOSE_TRIES 20
 #define CLOSE_PAUSE_MS 10
 #define STEPS_EACH 5 // QMP commands that a disk takes at most
@@ -36,14 +37,14 @@ static bool has_disk(const struct vm *vm, size_t i)
 	return qemu_disk_there(vm->definition, i);
 }
 
-static uint32_t volume_of(const struct vm *vm, size_t i)
-{
-	return vm->definition->disks[i]->volume;
-}
-
 static bool is_qcow2(const struct vm *vm, size_t i)
 {
 	return vm->definition->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
+}
+
+static bool has_parent(const struct vm *vm, size_t i)
+{
+	return vm->definition->disks[i]->parent[0];
 }
 
 // Which of its nodes each disk has, as masks.
@@ -94,9 +95,22 @@ static int find_nodes(struct vm *vm, struct nodes *nodes, struct error *err)
 // ---- in
 
 struct passed {
-	bool device;
+	bool device, parent_device;
 	uint64_t bytes;
 };
+
+// A differencing disk's parent: opened here, checked, and shown to QEMU as a descriptor that can only be read.
+static int pass_parent(struct vm *vm, size_t i, struct passed *passed, struct error *err)
+{
+	struct convert_image parent;
+	if (disk_parent_open(group_hypervisor(vm->group)->storage, group_spec(vm->group)->group,
+		    vm->definition->disks[i], &parent, err))
+		return -1;
+	passed->parent_device = parent.device;
+	int failed = qmp_add_fd(vm->qmp, parent.fd, qemu_parent_fdset(i), err);
+	close(parent.fd);
+	return failed;
+}
 
 static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct error *err)
 {
@@ -111,7 +125,9 @@ static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct er
 	if (fstat(fd, &info))
 		return error_set_errno(err, errno, "disk %s", disk->name);
 	passed->device = S_ISBLK(info.st_mode);
-	return qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err); // our own copy is closed with it
+	if (qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err)) // our own copy is closed with it
+		return -1;
+	return has_parent(vm, i) ? pass_parent(vm, i, passed, err) : 0;
 }
 
 // From HOLD to the volume that was passed.
@@ -119,12 +135,27 @@ static size_t add_attach_steps(
 	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
 {
 	size_t count = 0;
+	json_t *parent = has_parent(vm, i) ? qemu_parent_node(i, passed->parent_device,
+						     vm->definition->disks[i]->parent_format)
+					   : NULL;
 	steps[count++] = (struct qmp_step){ "blockdev-add",
-		is_qcow2(vm, i) ? qemu_qcow_node(i, passed->device, passed->bytes)
+		is_qcow2(vm, i) ? qemu_qcow_node(i, passed->device, passed->bytes, parent)
 				: qemu_real_node(i, passed->device) };
 	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, is_qcow2(vm, i) ? "qcow" : "real") };
 	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
 	return count;
+}
+
+static void add_drop(int fdset, struct qmp_step *steps, size_t *count)
+{
+	steps[(*count)++] = (struct qmp_step){ "remove-fd", json_pack("{s:i}", "fdset-id", fdset) };
+}
+
+static void add_disk_drops(const struct vm *vm, size_t i, struct qmp_step *steps, size_t *count)
+{
+	add_drop(qemu_disk_fdset(i), steps, count);
+	if (has_parent(vm, i))
+		add_drop(qemu_parent_fdset(i), steps, count);
 }
 
 // The steps that make QEMU let go of all that it was passed.
@@ -132,11 +163,9 @@ static void add_drops(const struct vm *vm, struct qmp_step *steps, size_t *count
 {
 	for (size_t i = 0; i < vm->disk_count; i++)
 		if (has_disk(vm, i))
-			steps[(*count)++] = (struct qmp_step){ "remove-fd",
-				json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
+			add_disk_drops(vm, i, steps, count);
 	if (uefi_has(vm))
-		steps[(*count)++] = (struct qmp_step){ "remove-fd",
-			json_pack("{s:i}", "fdset-id", qemu_vars_fdset(QEMU_VARS_REAL)) };
+		add_drop(qemu_vars_fdset(QEMU_VARS_REAL), steps, count);
 }
 
 // QEMU keeps the descriptor that it was passed besides the one it uses, until its vcpus run and it is told to let go.
@@ -151,8 +180,10 @@ static int drop_passed(struct vm *vm, struct error *err)
 // Of one disk, while the vcpus run; the others' are dropped by now.
 static int drop_one(struct vm *vm, size_t i, struct error *err)
 {
-	if (qmp_command(vm->qmp, "remove-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)),
-		    QMP_TIMEOUT_MS, NULL, err))
+	struct qmp_step steps[2];
+	size_t count = 0;
+	add_disk_drops(vm, i, steps, &count);
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s", vm->name);
 	vm->fds_linger = false;
 	return 0;
@@ -221,6 +252,7 @@ static int fill_linger(struct vm *vm, struct error *err)
 	json_array_foreach (sets, index, set) {
 		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
 		if ((id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX)) ||
+			(id >= qemu_parent_fdset(0) && id < qemu_parent_fdset(QEMU_DISKS_MAX)) ||
 			id == qemu_vars_fdset(QEMU_VARS_REAL))
 			vm->fds_linger = true;
 	}
@@ -328,32 +360,48 @@ static bool has_open(pid_t pid, const struct stat *volume)
 	return found;
 }
 
-int vm_await_disk_closed(struct vm *vm, size_t i, struct error *err)
+static int await_closed(struct vm *vm, const Holdfast__Disk *disk, uint32_t index, struct error *err)
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
 	cleanup_fd int fd = -1;
 	uint64_t bytes;
 	struct stat volume;
-	if (storage_open_volume(
-		    group_hypervisor(vm->group)->storage, group, volume_of(vm, i), &fd, &bytes, err))
+	if (storage_open_volume(group_hypervisor(vm->group)->storage, group, index, &fd, &bytes, err))
 		return -1;
 	if (fstat(fd, &volume))
-		return error_set_errno(err, errno, "VM %s: volume %u", vm->name, volume_of(vm, i));
+		return error_set_errno(err, errno, "VM %s: volume %u", vm->name, index);
 	close(steal_fd(&fd));
 	for (int tries = 0; has_open(vm->guest.pid, &volume); tries++) {
 		if (tries == CLOSE_TRIES)
 			return error_set(err, ERROR_BUSY, "VM %s: QEMU (process %d) keeps disk %s open",
-				vm->name, (int)vm->guest.pid, vm->definition->disks[i]->name);
+				vm->name, (int)vm->guest.pid, disk->name);
 		if (task_pause(CLOSE_PAUSE_MS, err))
 			return -1;
 	}
 	return 0;
 }
 
+int vm_await_disk_closed(struct vm *vm, size_t i, struct error *err)
+{
+	const Holdfast__Disk *disk = vm->definition->disks[i];
+	return await_closed(vm, disk, disk->volume, err);
+}
+
+// A template's volume is the group's own and is let go with it.
+static int await_parent_closed(struct vm *vm, size_t i, struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	const Holdfast__Disk *disk = vm->definition->disks[i];
+	for (size_t k = 0; has_parent(vm, i) && k < group->n_volumes; k++)
+		if (!strcmp(group->volumes[k]->name, disk->parent))
+			return await_closed(vm, disk, group->volumes[k]->index, err);
+	return 0;
+}
+
 static int check_closed(struct vm *vm, struct error *err)
 {
 	for (size_t i = 0; i < vm->disk_count; i++)
-		if (has_disk(vm, i) && vm_await_disk_closed(vm, i, err))
+		if (has_disk(vm, i) && (vm_await_disk_closed(vm, i, err) || await_parent_closed(vm, i, err)))
 			return -1;
 	return 0;
 }

@@ -238,8 +238,6 @@ static struct cage_entry *make_entry(const struct vm *vm, struct error *err)
 	bool network = false;
 	for (size_t i = 0; i < definition->n_cdroms && count + 1 < SHOWN_MAX; i++)
 		files[count++] = definition->cdroms[i]->path;
-	for (size_t i = 0; i < definition->n_disks && count + 1 < SHOWN_MAX; i++)
-		files[count++] = definition->disks[i]->parent;
 	if (vm->kvm && count + 1 < SHOWN_MAX)
 		files[count++] = "/dev/kvm";
 	for (size_t i = 0; i < definition->n_nics; i++)

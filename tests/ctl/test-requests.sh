@@ -58,6 +58,8 @@ sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do
     sends ".vm_$verb.name == \"db\"" vm $verb db
 done
+sends '.vm_create.vm.disks[0] | [.thin, .format] == [true, "raw"]' vm create db --group web --memory 64 --disk 1G,thin
+sends '.vm_create.vm.disks[0] | [.parent, .parent_format, .format] == ["/b", "raw", "qcow2"]' vm create db --group web --memory 64 --disk 1G,parent=/b,parent-format=raw
 sends '.volume_grow | [.volume, .size_bytes] == ["db.disk0", 42949672960]' volume grow db.disk0 40G
 sends '.volume_import | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vhdx", "vhdx", null]' volume import db.disk0 /a.vhdx --format vhdx
 sends '.volume_export | [.volume, .path, .format, .spec] == ["db.disk0", "/a.vmdk", "vmdk", null]' volume export db.disk0 /a.vmdk --format vmdk

@@ -16,6 +16,7 @@ static const struct api_verb *const tables[] = {
 	api_vm_verbs,
 	api_volume_verbs,
 	api_disk_verbs,
+	api_clone_verbs,
 	api_event_verbs,
 	api_fence_verbs,
 	api_host_verbs,

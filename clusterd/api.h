@@ -32,7 +32,7 @@ struct api_verb {
 // Each ends with body 0.
 extern const struct api_verb api_cluster_verbs[], api_node_verbs[], api_group_verbs[], api_vm_verbs[],
 	api_volume_verbs[], api_event_verbs[], api_fence_verbs[], api_host_verbs[],
-	api_checkpoint_verbs[], api_disk_verbs[];
+	api_checkpoint_verbs[], api_clone_verbs[], api_disk_verbs[];
 
 struct rpc_server *api_server_new(struct clusterd *cd);
 

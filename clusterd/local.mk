@@ -3,7 +3,7 @@ noinst_LIBRARIES += libclusterd.a
 libclusterd_a_SOURCES = \
 	clusterd/allocate.c clusterd/api-cluster.c clusterd/api-events.c clusterd/api-fence.c clusterd/api-group.c clusterd/api-host.c \
 	clusterd/api-checkpoint.c clusterd/api-node.c clusterd/api-vm.c clusterd/api-volume.c clusterd/api.c clusterd/cib-link.c clusterd/corosync-conf.c clusterd/cpg.c clusterd/drain.c \
-	clusterd/api-disk.c clusterd/disk-grow.c \
+	clusterd/api-disk.c clusterd/disk-grow.c clusterd/vm-clone.c \
 	clusterd/event-store.c clusterd/events.c clusterd/forward.c clusterd/group-define.c clusterd/group-run.c clusterd/host-link.c \
 	clusterd/join-token.c clusterd/join-via.c clusterd/join.c clusterd/membership.c clusterd/move.c clusterd/notice.c clusterd/place.c \
 	clusterd/policy.c clusterd/replicas.c clusterd/setup.c clusterd/status-problems.c clusterd/status.c clusterd/story.c clusterd/view.c \

@@ -17,6 +17,7 @@
 #include "proto/control.h"
 #include "proto/disk.h"
 #include "proto/health.h"
+#include "proto/clone.h"
 #include "proto/json.h"
 #include "proto/shape.h"
 
@@ -474,6 +475,9 @@ int vm_undefine(struct clusterd *cd, struct rpc_call *call, const char *name, st
 			vm->group);
 	if (vm_check_off(cd, group, vm, err) < 0 || replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
+	if (clone_user(group->spec, name))
+		return error_set(err, ERROR_BUSY, "the disks of VM %s lie over those of template %s: delete it first",
+			clone_user(group->spec, name), name);
 	Holdfast__GroupSpec *spec = spec_without(group, vm);
 	int result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err));
 	if (result == 0)

@@ -21,7 +21,7 @@ libctl_a_SOURCES = \
 	ctl/table.c \
 	ctl/value.c ctl/value-time.c ctl/value.h \
 	ctl/nic-option.c ctl/nic-option.h ctl/screen.c ctl/screen.h \
-	ctl/vm.c ctl/vm-control.c ctl/vm-control.h ctl/vm-devices.c ctl/vm-devices.h ctl/vm-health.c ctl/vm-health.h \
+	ctl/vm.c ctl/vm-image.c ctl/vm-image.h ctl/vm-control.c ctl/vm-control.h ctl/vm-devices.c ctl/vm-devices.h ctl/vm-health.c ctl/vm-health.h \
 	ctl/vm-set.c ctl/vm-set.h ctl/show-control.c \
 	ctl/volume.c
 libctl_a_CPPFLAGS = $(AM_CPPFLAGS) $(SMARTCOLS_CFLAGS)

@@ -10,6 +10,7 @@
 #include "ctl/screen.h"
 #include "ctl/session.h"
 #include "ctl/nic-option.h"
+#include "ctl/vm-image.h"
 #include "ctl/vm-control.h"
 #include "ctl/vm-devices.h"
 #include "ctl/vm-health.h"
@@ -432,6 +433,44 @@ const struct verb vm_verbs[] = {
 		.example = "holdfast vm evidence db\nholdfast vm evidence db /tmp",
 		.operands = vm_evidence_operands,
 		.run = vm_evidence,
+	},
+	{
+		.name = "clone",
+		.summary = "copy a VM with its disks into a new one of the same group",
+		.text = "Both are off meanwhile. A linked clone shares the disks of a template in its group and is there at "
+			"once.",
+		.example = "holdfast vm clone db db-test\nholdfast vm clone base web3 --linked",
+		.operands = vm_clone_operands,
+		.options = vm_clone_options,
+		.goes_on = "the copy goes on; see `holdfast vm list`",
+		.run = vm_clone,
+	},
+	{
+		.name = "template",
+		.summary = "make a VM a template, which is never started and whose disks are never written",
+		.example = "holdfast vm template base\nholdfast vm template base --undo",
+		.operands = one_vm,
+		.options = vm_template_options,
+		.run = vm_template,
+	},
+	{
+		.name = "export",
+		.summary = "write a VM with its disks into a new directory",
+		.text = "On the node that has its group: vm.json, each disk in qcow2, and SHA256SUMS.",
+		.example = "holdfast vm export db /srv/exports/db",
+		.operands = vm_export_operands,
+		.goes_on = "the export goes on; see `holdfast events`",
+		.run = vm_export,
+	},
+	{
+		.name = "import",
+		.summary = "make a VM from a directory that vm export wrote",
+		.text = "It is on the node that has the group. Everything is checked by its sum first.",
+		.example = "holdfast vm import /srv/exports/db --group web --name db2",
+		.operands = vm_import_operands,
+		.options = vm_import_options,
+		.goes_on = "the import goes on; see `holdfast vm list`",
+		.run = vm_import,
 	},
 	{
 		.name = "delete",

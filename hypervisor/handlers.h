@@ -16,7 +16,7 @@
 #define NODE (1u << RPC_CALLER_NODE)
 
 extern const struct rpc_handler host_handlers[];	// of agents, clusterd, DRBD's handlers
-extern const struct rpc_handler disk_handlers[];	// images and volumes
+extern const struct rpc_handler disk_handlers[], disk_standalone_handlers[];	// images and volumes
 extern const struct rpc_handler vm_handlers[];		// the VM verbs
 extern const struct rpc_handler checkpoint_handlers[];	// of VMs
 extern const struct rpc_handler standalone_handlers[];	// what clusterd answers elsewhere

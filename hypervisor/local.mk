@@ -20,7 +20,7 @@ libhypervisor_a_SOURCES = \
 libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
 libhypervisor_a_SOURCES += \
-	hypervisor/convert.c hypervisor/convert.h hypervisor/disk-grow.c hypervisor/disk-import.c hypervisor/disk-mark.c hypervisor/disk-mark.h \
+	hypervisor/convert.c hypervisor/convert.h hypervisor/disk-fill.c hypervisor/disk-grow.c hypervisor/disk-import.c hypervisor/disk-mark.c hypervisor/disk-mark.h hypervisor/vm-image.c hypervisor/vm-image.h \
 	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
 	hypervisor/image-check.c hypervisor/image-check.h hypervisor/image-whole.c \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
@@ -102,4 +102,4 @@ tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
 EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/control-functions.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
 	tests/integration/test-control-memory.sh tests/integration/test-control-network.sh
 EXTRA_DIST += tests/integration/test-disk-grow.sh tests/integration/test-disk-replicated.sh \
-	tests/integration/test-disk-parents.sh tests/integration/test-move-parent.sh
+	tests/integration/test-disk-parents.sh tests/integration/test-move-parent.sh tests/integration/test-vm-clone.sh

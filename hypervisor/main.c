@@ -212,7 +212,9 @@ static size_t table_count(const struct rpc_handler *table)
 
 static int join_tables(struct daemon *daemon, struct error *err)
 {
+	static const struct rpc_handler none[] = { { 0 } };
 	const struct rpc_handler *tables[] = { host_handlers, vm_handlers, disk_handlers, checkpoint_handlers,
+		daemon->hv.standalone ? disk_standalone_handlers : none,
 		daemon->hv.standalone ? standalone_handlers : migrate_local_handlers };
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

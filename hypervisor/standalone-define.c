@@ -13,6 +13,7 @@
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/tap.h"
 #include "proto/disk.h"
+#include "proto/clone.h"
 #include "proto/json.h"
 #include "proto/shape.h"
 #include "proto/text.h"
@@ -287,6 +288,9 @@ int standalone_delete_vm(struct group *group, const char *name, struct error *er
 	if (disk_work_on(group, name))
 		return error_set(err, ERROR_BUSY, "the disks of VM %s are in use: %s is going on", name,
 			disk_work_on(group, name));
+	if (clone_user(group->spec, name))
+		return error_set(err, ERROR_BUSY, "the disks of VM %s lie over those of template %s: delete it first",
+			clone_user(group->spec, name), name);
 	if (rundir_guest_remove(&group->hv->run, name, err))
 		return -1;
 	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);

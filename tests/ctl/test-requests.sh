@@ -58,6 +58,10 @@ sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do
     sends ".vm_$verb.name == \"db\"" vm $verb db
 done
+sends '.vm_clone == {name: "db", clone: "two", linked: true}' vm clone db two --linked
+sends '.vm_template == {name: "db", template: true}' vm template db
+sends '.vm_export | [.name, .directory] == ["db", "/srv/x"]' vm export db /srv/x
+sends '.vm_import == {directory: "/srv/x", group: "web", name: "db2", keep_identity: true}' vm import /srv/x --group web --name db2 --keep-identity
 sends '.vm_create.vm.disks[0] | [.thin, .format] == [true, "raw"]' vm create db --group web --memory 64 --disk 1G,thin
 sends '.vm_create.vm.disks[0] | [.parent, .parent_format, .format] == ["/b", "raw", "qcow2"]' vm create db --group web --memory 64 --disk 1G,parent=/b,parent-format=raw
 sends '.volume_grow | [.volume, .size_bytes] == ["db.disk0", 42949672960]' volume grow db.disk0 40G

@@ -54,6 +54,8 @@ static const struct key keys[] = {
 	{ "storage", "pool", KEY_TEXT, offsetof(struct config, pool), "holdfast", 0, 0, 0, NULL },
 	{ "storage", "directory", KEY_PATH, offsetof(struct config, directory),
 		CONFIG_STATE_DIRECTORY "/volumes", 0, 0, 0, NULL },
+	{ "storage", "image-directory", KEY_PATH, offsetof(struct config, image_directory),
+		CONFIG_STATE_DIRECTORY "/images", 0, 0, 0, NULL },
 	{ "api", "group", KEY_TEXT, offsetof(struct config, api_group), "holdfast", 0, 0, 0, NULL },
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))

@@ -11,6 +11,7 @@
 //                 uefi-code=/usr/share/OVMF/OVMF_CODE_4M.fd  uefi-vars=/usr/share/OVMF/OVMF_VARS_4M.fd
 //   [network N]   bridge=br0 (a section for each network that guests' NICs can be on; N is its name, the same on each node)
 //   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
+//                 image-directory=/var/lib/holdfast/images (what is imported, exported and lain over has to be below it, whoever asks)
 //   [api]         group=holdfast (whose members may use the sockets)
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
@@ -37,7 +38,7 @@ struct config {
 	char *isolation, *visible, *core_dumps;
 	unsigned moves_at_once;		// groups that leave the node, or come to it, at the same time
 	char *uefi_code, *uefi_vars;	// the firmware, and the template of its variables
-	char *pool, *directory;
+	char *pool, *directory, *image_directory;
 	char *api_group;
 	struct config_network *networks;	// what guests' NICs can be on, besides "user"
 	size_t network_count;

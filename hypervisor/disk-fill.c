@@ -43,12 +43,12 @@ static int open_source(
 	struct hypervisor *hv = filling->work->group->hv;
 	source->from_volume = filling->from;
 	if (filling->from)
-		return disk_volume_open(hv->storage, filling->from->group,
+		return disk_volume_open(hv, filling->from->group,
 			filling->from->vm->disks[filling->at], DISK_VOLUME_READ, &source->volume, err);
 	source->volume =
 		(struct disk_volume){ .image = { .fd = -1, .format = HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2 },
 			.hold_fd = -1 };
-	if (vm_image_open(filling->directory, disk->name, &source->volume.image.fd, err))
+	if (vm_image_open(hv, filling->directory, disk->name, &source->volume.image.fd, err))
 		return -1;
 	int fd = source->volume.image.fd;
 	if (!task_offload(check_image, &fd, err))
@@ -70,7 +70,7 @@ static int fill_one(struct filling *filling, struct error *err)
 	snprintf(name, sizeof(name), "%s.%s", filling->to->vm->name, disk->name);
 	if (open_source(filling, disk, &source, err))
 		return -1;
-	if (disk_volume_open(hv->storage, filling->to->group, disk, DISK_VOLUME_OVERWRITE, &target, err)) {
+	if (disk_volume_open(hv, filling->to->group, disk, DISK_VOLUME_OVERWRITE, &target, err)) {
 		disk_volume_close(&source.volume);
 		return -1;
 	}

@@ -91,7 +91,7 @@ static int grow_image(struct group *group, const struct disk_place *place, struc
 		return error_set(err, ERROR_BUSY, "disk %s lies over a parent: it grows while VM %s runs",
 			place->disk->name, place->vm->name);
 	snprintf(name, sizeof(name), "%s.%s", place->vm->name, place->disk->name);
-	if (disk_volume_open(hv->storage, place->group, place->disk, DISK_VOLUME_WRITE, &volume, err))
+	if (disk_volume_open(hv, place->group, place->disk, DISK_VOLUME_WRITE, &volume, err))
 		return -1;
 	int failed = volume.blank ? 0 : convert_resize(hv, name, &volume.image, place->disk->size_bytes, err);
 	disk_volume_close(&volume);

@@ -15,6 +15,7 @@
 #include "hypervisor/disk-volume.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/image-check.h"
+#include "hypervisor/image-place.h"
 #include "hypervisor/vm-private.h"
 
 static void say_progress(double percent, void *data)
@@ -26,6 +27,7 @@ static void say_progress(double percent, void *data)
 // ---- import
 
 struct image {
+	const struct hypervisor *hv;
 	const char *path;
 	Holdfast__ImageFormat format;
 	int fd;
@@ -35,25 +37,13 @@ struct image {
 static int open_image(void *data, struct error *err)
 {
 	struct image *image = data;
-	struct stat info;
-	cleanup_fd int fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &info))
-		return error_set_errno(err, errno, "%.300s cannot be opened", image->path);
-	if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
-		return error_set(err, ERROR_USAGE, "%.300s is neither a file nor a disk", image->path);
+	cleanup_fd int fd = -1;
+	if (image_open(image->hv, image->path, &fd, &image->device, err))
+		return -1;
 	if (image_check(fd, image->format, err) || image_check_whole(fd, image->format, err))
 		return error_prefix(err, "%.300s as %s", image->path, image_format_name(image->format));
-	image->device = S_ISBLK(info.st_mode);
 	image->fd = steal_fd(&fd);
 	return 0;
-}
-
-static int check_path(const char *path, struct error *err)
-{
-	if (path[0] == '/' && strlen(path) < 1000)
-		return 0;
-	return error_set(err, ERROR_USAGE,
-		"\"%.100s\" is no absolute path: the file is on the node that has the group", path);
 }
 
 // Everything but the frame.
@@ -65,7 +55,7 @@ static int import_into(
 	uint64_t bytes = 0;
 	char name[140];
 	snprintf(name, sizeof(name), "%s.%s", place->vm->name, place->disk->name);
-	if (disk_volume_open(hv->storage, place->group, place->disk, DISK_VOLUME_OVERWRITE, &volume, err))
+	if (disk_volume_open(hv, place->group, place->disk, DISK_VOLUME_OVERWRITE, &volume, err))
 		return -1;
 	struct convert_params params = {
 		.hv = hv,
@@ -91,12 +81,10 @@ int disk_import(struct hypervisor *hv, struct rpc_call *call, struct group *grou
 {
 	struct disk_work work = { .call = call };
 	struct disk_place place = { NULL };
-	struct image image = { .path = import->path, .format = import->format, .fd = -1 };
+	struct image image = { .hv = hv, .path = import->path, .format = import->format, .fd = -1 };
 	struct error failed = ERROR_INIT;
 	snprintf(work.text, sizeof(work.text), "import of %.120s", import->path);
-	int result = check_path(import->path, err);
-	if (!result)
-		result = task_offload(open_image, &image, err);
+	int result = task_offload(open_image, &image, err);
 	if (!result)
 		result = disk_place_find(group, import->volume, &place, err);
 	if (!result && place.disk->parent[0])
@@ -120,9 +108,8 @@ int disk_import(struct hypervisor *hv, struct rpc_call *call, struct group *grou
 // ---- export
 
 struct export_file {
-	const char *path;
-	char part[1100]; // under this name until it is whole
-	char what[160];
+	const struct image_place *place;
+	char part[270]; // under this name until it is whole
 	uint64_t need_bytes; // at most
 	uint64_t make_bytes; // a raw image has its size from the beginning
 	int fd;
@@ -132,31 +119,33 @@ static int check_room(const struct export_file *file, struct error *err)
 {
 	struct statvfs fs;
 	if (fstatvfs(file->fd, &fs))
-		return error_set_errno(err, errno, "%.300s", file->path);
+		return error_set_errno(err, errno, "%.300s", file->place->path);
 	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room >= file->need_bytes)
 		return 0;
 	return error_set(err, ERROR_NO_SPACE,
 		"%.300s may need %" PRIu64 " MiB and there are %" PRIu64
 		" MiB free: make room, or choose another place",
-		file->path, (file->need_bytes + (1 << 20) - 1) >> 20, room >> 20);
+		file->place->path, (file->need_bytes + (1 << 20) - 1) >> 20, room >> 20);
 }
 
 static int make_file(void *data, struct error *err)
 {
 	struct export_file *file = data;
+	const struct image_place *place = file->place;
 	struct stat info;
-	if (!lstat(file->path, &info))
+	if (!fstatat(place->directory, place->name, &info, AT_SYMLINK_NOFOLLOW))
 		return error_set(
-			err, ERROR_EXISTS, "%.300s exists already: nothing is overwritten", file->path);
-	unlink(file->part); // of an export that broke off
-	file->fd = open(file->part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+			err, ERROR_EXISTS, "%.300s exists already: nothing is overwritten", place->path);
+	unlinkat(place->directory, file->part, 0); // of an export that broke off
+	file->fd = openat(
+		place->directory, file->part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (file->fd < 0)
-		return error_set_errno(err, errno, "%.300s cannot be made", file->part);
+		return error_set_errno(err, errno, "%.300s.part cannot be made", place->path);
 	if (check_room(file, err) || (file->make_bytes && ftruncate(file->fd, (off_t)file->make_bytes))) {
 		if (!err->code)
-			error_set_errno(err, errno, "%.300s", file->part);
-		unlink(file->part);
+			error_set_errno(err, errno, "%.300s.part", place->path);
+		unlinkat(place->directory, file->part, 0);
 		close(steal_fd(&file->fd));
 		return -1;
 	}
@@ -166,25 +155,36 @@ static int make_file(void *data, struct error *err)
 static int publish(void *data, struct error *err)
 {
 	const struct export_file *file = data;
-	if (renameat2(AT_FDCWD, file->part, AT_FDCWD, file->path, RENAME_NOREPLACE))
-		return error_set_errno(err, errno, "%.300s", file->path);
-	char directory[1100];
-	snprintf(directory, sizeof(directory), "%s", file->path);
-	*strrchr(directory, '/') = '\0';
-	cleanup_fd int fd = open(directory[0] ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) ? error_set_errno(err, errno, "%.300s", directory) : 0;
+	const struct image_place *place = file->place;
+	if (renameat2(place->directory, file->part, place->directory, place->name, RENAME_NOREPLACE))
+		return error_set_errno(err, errno, "%.300s", place->path);
+	// The place itself is open to be looked up in only.
+	cleanup_fd int fd = openat(place->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) ? error_set_errno(err, errno, "the directory of %.300s", place->path) : 0;
 }
 
-int disk_export_to(struct disk_work *work, const struct disk_place *place, const char *path,
+struct finding {
+	const struct hypervisor *hv;
+	const char *path;
+	struct image_place *place;
+};
+
+static int find_place(void *data, struct error *err)
+{
+	const struct finding *finding = data;
+	return image_place_find(finding->hv, finding->path, finding->place, err);
+}
+
+int disk_export_to(struct disk_work *work, const struct disk_place *place, const struct image_place *to,
 	Holdfast__ImageFormat format, struct error *err)
 {
 	struct hypervisor *hv = work->group->hv;
-	struct export_file file = { .path = path, .fd = -1 };
+	struct export_file file = { .place = to, .fd = -1 };
 	struct disk_volume volume;
 	char name[140];
 	snprintf(name, sizeof(name), "%s.%s", place->vm->name, place->disk->name);
-	snprintf(file.part, sizeof(file.part), "%s.part", path);
-	if (disk_volume_open(hv->storage, place->group, place->disk, DISK_VOLUME_READ, &volume, err))
+	snprintf(file.part, sizeof(file.part), "%s.part", to->name);
+	if (disk_volume_open(hv, place->group, place->disk, DISK_VOLUME_READ, &volume, err))
 		return -1;
 	file.need_bytes = volume.used_bytes;
 	file.make_bytes = format == HOLDFAST__IMAGE_FORMAT__IMAGE_RAW ? volume.disk_bytes : 0;
@@ -207,7 +207,7 @@ int disk_export_to(struct disk_work *work, const struct disk_place *place, const
 		if (!failed)
 			failed = task_offload(publish, &file, err);
 		if (failed)
-			unlink(file.part);
+			unlinkat(to->directory, file.part, 0);
 	}
 	cleanup_fd_p(&file.fd);
 	disk_volume_close(&volume);
@@ -221,17 +221,20 @@ int disk_export(struct hypervisor *hv, struct rpc_call *call, struct group *grou
 	struct disk_place place = { NULL };
 	struct error failed = ERROR_INIT;
 	snprintf(work.text, sizeof(work.text), "export to %.120s", export->path);
-	int result = check_path(export->path, err);
+	struct image_place to = { .directory = -1 };
+	struct finding finding = { hv, export->path, &to };
+	int result = task_offload(find_place, &finding, err);
 	if (!result)
 		result = disk_place_find(group, export->volume, &place, err);
 	if (!result)
 		result = disk_work_begin(&work, group, place.vm, NULL, err);
 	task_unlock(&group->mutex);
 	if (!result) {
-		if (disk_export_to(&work, &place, export->path, export->format, &failed) && !failed.code)
+		if (disk_export_to(&work, &place, &to, export->format, &failed) && !failed.code)
 			error_set(&failed, ERROR_FAILED, "the export failed");
 		result = disk_work_end(&work, place.vm, NULL, &failed, err);
 	}
+	image_place_done(&to);
 	disk_place_done(&place);
 	return result;
 }

@@ -14,6 +14,7 @@
 #include "common/task.h"
 #include "hypervisor/disk-format.h"
 #include "hypervisor/image-check.h"
+#include "hypervisor/image-place.h"
 #include "proto/disk.h"
 
 #define ZERO_STEP_BYTES (64ull << 20)
@@ -47,6 +48,7 @@ static int check(void *data, struct error *err)
 // ---- parents
 
 struct opening {
+	const struct hypervisor *hv;
 	const char *path;
 	struct convert_image *parent;
 };
@@ -54,16 +56,11 @@ struct opening {
 static int open_image(void *data, struct error *err)
 {
 	struct opening *opening = data;
-	struct stat info;
-	cleanup_fd int fd = open(opening->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &info))
-		return error_set_errno(err, errno, "its parent %.300s cannot be opened", opening->path);
-	if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
-		return error_set(
-			err, ERROR_USAGE, "its parent %.300s is neither a file nor a disk", opening->path);
+	cleanup_fd int fd = -1;
+	if (image_open(opening->hv, opening->path, &fd, &opening->parent->device, err))
+		return error_prefix(err, "its parent");
 	if (image_check(fd, opening->parent->format, err))
 		return error_prefix(err, "its parent %.300s", opening->path);
-	opening->parent->device = S_ISBLK(info.st_mode);
 	opening->parent->fd = steal_fd(&fd);
 	return 0;
 }
@@ -89,17 +86,17 @@ static int open_template(struct storage *storage, const Holdfast__Group *group, 
 		err, ERROR_NOT_FOUND, "its parent %.130s is no disk of group %s", disk->parent, group->name);
 }
 
-int disk_parent_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
+int disk_parent_open(struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Disk *disk,
 	struct convert_image *parent, struct error *err)
 {
 	bool qcow2 = disk->parent_format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
 	*parent = (struct convert_image){ .fd = -1,
 		.format = qcow2 ? HOLDFAST__IMAGE_FORMAT__IMAGE_QCOW2 : HOLDFAST__IMAGE_FORMAT__IMAGE_RAW };
-	struct opening opening = { disk->parent, parent };
+	struct opening opening = { hv, disk->parent, parent };
 	struct checking checking = { .format = parent->format };
 	if (disk_parent_is_path(disk))
 		return task_offload(open_image, &opening, err) ? error_prefix(err, "disk %s", disk->name) : 0;
-	if (!open_template(storage, group, disk, parent, err)) {
+	if (!open_template(hv->storage, group, disk, parent, err)) {
 		checking.fd = parent->fd;
 		if (!task_offload(check, &checking, err) && !checking.blank)
 			return 0;
@@ -112,27 +109,27 @@ int disk_parent_open(struct storage *storage, const Holdfast__Group *group, cons
 }
 
 int disk_parents_check(
-	struct storage *storage, const Holdfast__Group *group, const Holdfast__Vm *vm, struct error *err)
+	struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Vm *vm, struct error *err)
 {
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		struct convert_image parent;
 		if (!disk_parent_is_path(vm->disks[i]))
 			continue;
-		if (disk_parent_open(storage, group, vm->disks[i], &parent, err))
+		if (disk_parent_open(hv, group, vm->disks[i], &parent, err))
 			return error_prefix(err, "VM %s", vm->name);
 		close(parent.fd);
 	}
 	return 0;
 }
 
-int disk_volume_open(struct storage *storage, const Holdfast__Group *group, const Holdfast__Disk *disk,
+int disk_volume_open(struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Disk *disk,
 	enum disk_volume_use use, struct disk_volume *volume, struct error *err)
 {
 	struct stat info;
 	uint64_t bytes;
 	bool qcow2 = disk->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
 	*volume = (struct disk_volume){ .image = { .fd = -1 }, .hold_fd = -1 };
-	if (storage_open_volume(storage, group, disk->volume, &volume->hold_fd, &bytes, err))
+	if (storage_open_volume(hv->storage, group, disk->volume, &volume->hold_fd, &bytes, err))
 		return error_prefix(err, "disk %s", disk->name);
 	volume->image.fd = use == DISK_VOLUME_READ ? read_only(volume->hold_fd) : dup(volume->hold_fd);
 	if (volume->image.fd < 0 || fstat(volume->image.fd, &info)) {
@@ -160,7 +157,7 @@ int disk_volume_open(struct storage *storage, const Holdfast__Group *group, cons
 	if (!disk->parent[0])
 		return 0;
 	volume->parent_count = 1;
-	if (disk_parent_open(storage, group, disk, &volume->parents[0], err) ||
+	if (disk_parent_open(hv, group, disk, &volume->parents[0], err) ||
 		(volume->blank && disk_format_ready(volume->hold_fd, disk->size_bytes, bytes, err))) {
 		disk_volume_close(volume);
 		return -1;

@@ -6,6 +6,7 @@
 
 #include "common/rpc.h"
 #include "hypervisor/group-private.h"
+#include "hypervisor/image-place.h"
 
 struct disk_work {
 	struct disk_work *next;
@@ -63,7 +64,7 @@ int disk_grow_backing(struct group *group, const struct disk_place *place, struc
 int disk_grow_device(struct group *group, const struct disk_place *place, struct error *err) MUST_CHECK;	// waits
 
 // The disk at PLACE into a new file, under WORK, which has begun.
-int disk_export_to(struct disk_work *work, const struct disk_place *place, const char *path, Holdfast__ImageFormat format,
+int disk_export_to(struct disk_work *work, const struct disk_place *place, const struct image_place *to, Holdfast__ImageFormat format,
 	struct error *err) MUST_CHECK;	// waits
 
 #endif

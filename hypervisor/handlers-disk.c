@@ -116,7 +116,7 @@ HANDLER(serve_vm_fill)
 
 HANDLER(serve_image_read)
 {
-	if (vm_image_read(request->vm_image_read->directory, &reply->vm_definition, err))
+	if (vm_image_read(data, request->vm_image_read->directory, &reply->vm_definition, err))
 		return -1;
 	reply->body_case = HOLDFAST__REPLY__BODY_VM_DEFINITION;
 	return 0;
@@ -198,7 +198,7 @@ HANDLER(serve_vm_import)
 	const Holdfast__VmImport *wish = request->vm_import;
 	Holdfast__VmFill fill = HOLDFAST__VM_FILL__INIT;
 	Holdfast__Vm *vm = NULL;
-	if (vm_image_read(wish->directory, &vm, err))
+	if (vm_image_read(data, wish->directory, &vm, err))
 		return -1;
 	struct group *group =
 		clone_imported(vm, wish, err) ? NULL : handler_lock_group(data, wish->group, LOCK_MS, err);

@@ -158,7 +158,9 @@ static int make_directories(const struct options *options, struct error *err)
 	if (file_make_directory(options->run_directory, 0755, err) ||
 		file_make_directory(options->state_directory, 0700, err))
 		return -1;
-	// Guests' sockets and records are root's; the run directory itself holds the administrators' sockets.
+	// Guests' sockets and records are root's; the run directory itself holds the administrators' sockets, whom the umask would keep out.
+	if (chmod(options->run_directory, 0755))
+		return error_set_errno(err, errno, "%s", options->run_directory);
 	snprintf(path, sizeof(path), "%s/vms", options->run_directory);
 	if (file_make_directory(path, 0700, err))
 		return -1;

@@ -241,7 +241,7 @@ int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struc
 {
 	return qemu_definition_check(vm, err) || tap_check(&group->hv->config, vm, err) ||
 			group_admit_ever(group->hv, vm, err) ||
-			disk_parents_check(group->hv->storage, group->spec->group, vm, err)
+			disk_parents_check(group->hv, group->spec->group, vm, err)
 		? -1
 		: 0;
 }

@@ -103,7 +103,7 @@ struct passed {
 static int pass_parent(struct vm *vm, size_t i, struct passed *passed, struct error *err)
 {
 	struct convert_image parent;
-	if (disk_parent_open(group_hypervisor(vm->group)->storage, group_spec(vm->group)->group,
+	if (disk_parent_open(group_hypervisor(vm->group), group_spec(vm->group)->group,
 		    vm->definition->disks[i], &parent, err))
 		return -1;
 	passed->parent_device = parent.device;

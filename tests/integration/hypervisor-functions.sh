@@ -12,7 +12,7 @@ dir=$(mktemp -d /tmp/hv.XXXXXX)
 cleanup_fn rm -rf "$dir"
 hv_pid=
 
-printf '[node]\nname=solo\n[storage]\ndirectory=%s/volumes\n[hypervisor]\nmemory-reserve-mib=64\nserial-directory=%s\n' "$dir" "$dir" \
+printf '[node]\nname=solo\n[storage]\ndirectory=%s/volumes\nimage-directory=%s\n[hypervisor]\nmemory-reserve-mib=64\nserial-directory=%s\n' "$dir" "$dir" "$dir" \
     >"$dir/conf"
 
 hf() { holdfast --socket "$dir/run/hypervisord.sock" "$@"; }

@@ -74,7 +74,7 @@ for part in '0x22 0 512k' '0x44 512k 64k' '0x22 576k 64k' '0x55 640k 64k' '0x22 
 done
 refused 2 'would show through' hf volume import d.disk0 "$dir/a.raw" --format raw
 mv "$dir/base.qcow2" "$dir/away.qcow2"
-refused 3 'parent .*base.qcow2 cannot be opened' hf vm start d
+refused 3 'parent: .*base.qcow2 cannot be opened' hf vm start d
 vm_is off d || vm_is failed d || fail "a VM without its parent is $(vm state d)"
 mv "$dir/away.qcow2" "$dir/base.qcow2"
 hf vm start d >/dev/null

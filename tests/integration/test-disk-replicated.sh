@@ -15,13 +15,13 @@ note "a second VM's disk is filled from an image and written out again"
 hf a1 vm create extra --group web --memory 32 --disk 16M
 owner=$(hf a1 --json group show web | jq -r .owner)
 other=$([ "$owner" = a1 ] && echo b1 || echo a1)
-on "$owner" sh -c 'mkdir -p /tmp/images && head -c 3000000 /dev/urandom >/tmp/images/a.raw && truncate -s 8M /tmp/images/a.raw &&
-    qemu-img convert -f raw -O qcow2 /tmp/images/a.raw /tmp/images/a.qcow2'
-hf "$other" volume import extra.disk0 /tmp/images/a.qcow2 --format qcow2 # asked of the node that does not have it
-hf a1 volume export extra.disk0 /tmp/images/out.vmdk --format vmdk
-on "$owner" qemu-img compare -f raw -F vmdk /tmp/images/a.raw /tmp/images/out.vmdk || fail "what came out is not what went in"
+on "$owner" sh -c 'mkdir -p /var/lib/holdfast/images && head -c 3000000 /dev/urandom >/var/lib/holdfast/images/a.raw && truncate -s 8M /var/lib/holdfast/images/a.raw &&
+    qemu-img convert -f raw -O qcow2 /var/lib/holdfast/images/a.raw /var/lib/holdfast/images/a.qcow2'
+hf "$other" volume import extra.disk0 /var/lib/holdfast/images/a.qcow2 --format qcow2 # asked of the node that does not have it
+hf a1 volume export extra.disk0 /var/lib/holdfast/images/out.vmdk --format vmdk
+on "$owner" qemu-img compare -f raw -F vmdk /var/lib/holdfast/images/a.raw /var/lib/holdfast/images/out.vmdk || fail "what came out is not what went in"
 status=0
-hf a1 volume import extra.disk0 /tmp/images/none --format raw 2>"$BUILD/disk.out" || status=$?
+hf a1 volume import extra.disk0 /var/lib/holdfast/images/none --format raw 2>"$BUILD/disk.out" || status=$?
 [ $status != 0 ] && grep -q 'No such file' "$BUILD/disk.out" || fail "a missing file: $(cat "$BUILD/disk.out")"
 goes_on 60
 

@@ -14,6 +14,7 @@
 #include "clusterd/view.h"
 #include "clusterd/vm-define.h"
 #include "common/log.h"
+#include "proto/clone.h"
 #include "proto/json.h"
 #include "proto/pending.h"
 #include "proto/shape.h"
@@ -135,6 +136,21 @@ undo:
 	return -1;
 }
 
+// Whether a disk has checkpoints is known where the group runs: the tree of them is on its state volume.
+static int check_offline(const struct change *change, const Holdfast__Vm *wanted, struct error *err)
+{
+	const Holdfast__Vm *before = change->before;
+
+	for (size_t i = 0; i < before->n_disks && !status_owner(change->group); i++)
+		if (before->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2 &&
+			!pending_disk_in(wanted, before->disks[i]))
+			return error_set(err, ERROR_BUSY,
+				"disk %s of VM %s may have checkpoints, and group %s is offline: start the group "
+				"first, then take it away",
+				before->disks[i]->name, before->name, before->group);
+	return 0;
+}
+
 static int check(struct change *change, const Holdfast__VmSet *set, struct error *err)
 {
 	if (change->group->move_to || change->group->active_on[1])
@@ -146,7 +162,9 @@ static int check(struct change *change, const Holdfast__VmSet *set, struct error
 		return error_set(err, ERROR_BUSY,
 			"VM %s was changed by somebody else at the same time; look at it and try again",
 			change->before->name);
-	if (pending_check_identity(change->before, set->vm, err) < 0 || vm_check(set->vm, err) < 0)
+	if (pending_check_identity(change->before, set->vm, err) < 0 || vm_check(set->vm, err) < 0 ||
+		clone_check_set(change->group->spec, change->before, set->vm, err) < 0 ||
+		check_offline(change, set->vm, err) < 0)
 		return -1;
 	return vm_check_nodes(change->cd, change->group, set->vm, err);
 }

@@ -13,6 +13,8 @@
 int checkpoint_let_go(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // Finishes or undoes what an earlier hypervisord had begun. Nothing to do for a VM that cannot have checkpoints.
 int checkpoint_settle(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
+// That WANTED leaves the VM the disks that its checkpoints are in.
+int checkpoint_check_disks(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
 Holdfast__CheckpointTree *checkpoint_read(struct vm *vm, const char *directory, struct error *err) MUST_CHECK;	// waits
 
 struct checkpoint_taken {

@@ -3,6 +3,7 @@
 #include "hypervisor/hotplug.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include "hypervisor/checkpoint.h"
 #include "hypervisor/control-plan.h"
 #include "hypervisor/control.h"
 #include "hypervisor/group-private.h"
@@ -22,9 +23,11 @@ static int check_saved(const struct vm *vm, const Holdfast__Vm *wanted, struct e
 	return 0;
 }
 
-int hotplug_check(const struct vm *vm, const Holdfast__Vm *wanted, struct error *err)
+int hotplug_check(struct vm *vm, const Holdfast__Vm *wanted, struct error *err)
 {
 	const Holdfast__Vm *running = vm->running;
+	if (checkpoint_check_disks(vm, wanted, err))
+		return -1;
 	if (vm->state == HOLDFAST__VM_STATE__VM_SAVED)
 		return check_saved(vm, wanted, err);
 	if (!running || !vm_has_process(vm))

@@ -12,7 +12,7 @@
 struct vm;
 
 // Refuses what the guest cannot be asked for as long as it runs, or is saved, and what this node has no room for. Changes nothing.
-int hotplug_check(const struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;
+int hotplug_check(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
 // Takes out of the guest what WANTED does not have any more: before the definition is changed and the volumes go.
 int hotplug_remove(struct vm *vm, const Holdfast__Vm *wanted, struct error *err) MUST_CHECK;	// waits
 // Makes the guest what its wanted definition says, as far as that goes while it runs; its new volumes are there.

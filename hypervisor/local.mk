@@ -24,7 +24,7 @@ libhypervisor_a_SOURCES += \
 	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
 	hypervisor/image-check.c hypervisor/image-check.h hypervisor/image-place.c hypervisor/image-place.h hypervisor/image-whole.c \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
-	hypervisor/checkpoint.c hypervisor/checkpoint.h hypervisor/checkpoint-disks.c hypervisor/checkpoint-disks.h \
+	hypervisor/checkpoint.c hypervisor/checkpoint.h hypervisor/checkpoint-disks.c hypervisor/checkpoint-disks.h hypervisor/checkpoint-guard.c \
 	hypervisor/checkpoint-memory.c hypervisor/checkpoint-memory.h hypervisor/checkpoint-pump.c hypervisor/checkpoint-pump.h \
 	hypervisor/checkpoint-store.c hypervisor/checkpoint-store.h hypervisor/checkpoint-tree.c hypervisor/checkpoint-tree.h \
 	hypervisor/handlers-checkpoint.c \
@@ -101,6 +101,6 @@ UNIT_TESTS += tests/unit/test-control-plan
 tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
 EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/control-functions.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
 	tests/integration/test-control-memory.sh tests/integration/test-control-network.sh
-EXTRA_DIST += tests/integration/test-disk-grow.sh tests/integration/test-disk-replicated.sh \
+EXTRA_DIST += tests/integration/test-disk-checkpoints.sh tests/integration/test-disk-grow.sh tests/integration/test-disk-grow-guest.sh tests/integration/test-disk-replicated.sh \
 	tests/integration/test-disk-parents.sh tests/integration/test-move-parent.sh tests/integration/test-vm-clone.sh \
 	tests/integration/test-image-directory.sh

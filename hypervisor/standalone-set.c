@@ -7,6 +7,7 @@
 #include "hypervisor/hotplug.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/standalone-define.h"
+#include "proto/clone.h"
 #include "proto/json.h"
 #include "proto/pending.h"
 
@@ -40,7 +41,9 @@ static int check(const struct vm *vm, const Holdfast__VmSet *set, struct error *
 	if (disk_work_on(vm->group, vm->name))
 		return error_set(err, ERROR_BUSY, "the disks of VM %s are in use: %s is going on", vm->name,
 			disk_work_on(vm->group, vm->name));
-	return pending_check_identity(vm->wanted, set->vm, err);
+	if (pending_check_identity(vm->wanted, set->vm, err))
+		return -1;
+	return clone_check_set(vm->group->spec, vm->wanted, set->vm, err);
 }
 
 static int change(struct group *group, struct vm *vm, Holdfast__GroupSpec *spec, Holdfast__Vm *changed,

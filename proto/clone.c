@@ -8,18 +8,8 @@
 #include <string.h>
 #include "common/name.h"
 #include "proto/json.h"
-
-static int set(char **field, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return error_set_errno(err, ENOMEM, "a definition");
-	if (*field != (const char *)protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
+#include "proto/pending.h"
+#include "proto/text.h"
 
 static const Holdfast__Vm *find(const Holdfast__GroupSpec *spec, const char *name)
 {
@@ -31,10 +21,10 @@ static const Holdfast__Vm *find(const Holdfast__GroupSpec *spec, const char *nam
 
 static int without_identity(Holdfast__Vm *vm, struct error *err)
 {
-	if (set(&vm->uuid, "", err))
+	if (proto_set_text(&vm->uuid, "", err))
 		return -1;
 	for (size_t i = 0; i < vm->n_nics; i++)
-		if (set(&vm->nics[i]->mac, "", err))
+		if (proto_set_text(&vm->nics[i]->mac, "", err))
 			return -1;
 	return 0;
 }
@@ -44,7 +34,7 @@ static int alone(Holdfast__Vm *vm, struct error *err)
 	vm->template_ = false;
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		vm->disks[i]->volume = 0;
-		if (set(&vm->disks[i]->parent, "", err))
+		if (proto_set_text(&vm->disks[i]->parent, "", err))
 			return -1;
 		vm->disks[i]->parent_format = HOLDFAST__DISK_FORMAT__FORMAT_RAW;
 	}
@@ -63,7 +53,7 @@ static int link_disks(const Holdfast__Vm *source, Holdfast__Vm *vm, struct error
 				"--linked)",
 				disk->name, source->name, disk->parent);
 		snprintf(parent, sizeof(parent), "%s.%s", source->name, disk->name);
-		if (set(&vm->disks[i]->parent, parent, err))
+		if (proto_set_text(&vm->disks[i]->parent, parent, err))
 			return -1;
 		vm->disks[i]->parent_format = disk->format;
 		vm->disks[i]->format = HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
@@ -90,7 +80,7 @@ int clone_definition(
 	Holdfast__Vm *made = (Holdfast__Vm *)proto_copy(&source->base);
 	if (!made)
 		return error_set_errno(err, ENOMEM, "a definition");
-	if (set(&made->name, wish->clone, err) || without_identity(made, err) || alone(made, err) ||
+	if (proto_set_text(&made->name, wish->clone, err) || without_identity(made, err) || alone(made, err) ||
 		(wish->linked && link_disks(source, made, err))) {
 		holdfast__vm__free_unpacked(made, NULL);
 		return -1;
@@ -101,7 +91,7 @@ int clone_definition(
 
 int clone_imported(Holdfast__Vm *vm, const Holdfast__VmImport *wish, struct error *err)
 {
-	if (set(&vm->group, wish->group, err) || (wish->name[0] && set(&vm->name, wish->name, err)) ||
+	if (proto_set_text(&vm->group, wish->group, err) || (wish->name[0] && proto_set_text(&vm->name, wish->name, err)) ||
 		name_check("VM", vm->name, err) || alone(vm, err))
 		return -1;
 	return wish->keep_identity ? 0 : without_identity(vm, err);
@@ -113,7 +103,7 @@ int clone_exported(const Holdfast__Vm *vm, Holdfast__Vm **exported, struct error
 
 	if (!made)
 		return error_set_errno(err, ENOMEM, "a definition");
-	if (set(&made->group, "", err) || alone(made, err)) {
+	if (proto_set_text(&made->group, "", err) || alone(made, err)) {
 		holdfast__vm__free_unpacked(made, NULL);
 		return -1;
 	}
@@ -132,4 +122,32 @@ const char *clone_user(const Holdfast__GroupSpec *spec, const char *name)
 				return spec->vms[i]->name;
 		}
 	return NULL;
+}
+
+static const Holdfast__Vm *lies_over(const Holdfast__GroupSpec *spec, const char *parent)
+{
+	for (size_t i = 0; i < spec->n_vms; i++)
+		for (size_t k = 0; k < spec->vms[i]->n_disks; k++)
+			if (!strcmp(spec->vms[i]->disks[k]->parent, parent))
+				return spec->vms[i];
+	return NULL;
+}
+
+int clone_check_set(const Holdfast__GroupSpec *spec, const Holdfast__Vm *before, const Holdfast__Vm *after,
+	struct error *err)
+{
+	char parent[140];
+
+	for (size_t i = 0; i < before->n_disks; i++) {
+		const Holdfast__Disk *disk = before->disks[i];
+		if (pending_disk_in(after, disk))
+			continue;
+		snprintf(parent, sizeof(parent), "%s.%s", before->name, disk->name);
+		const Holdfast__Vm *user = lies_over(spec, parent);
+		if (user)
+			return error_set(err, ERROR_UNSAFE,
+				"a disk of VM %s lies over disk %s of template %s: delete that VM first",
+				user->name, disk->name, before->name);
+	}
+	return 0;
 }

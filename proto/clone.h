@@ -15,5 +15,7 @@ int clone_imported(Holdfast__Vm *vm, const Holdfast__VmImport *wish, struct erro
 int clone_exported(const Holdfast__Vm *vm, Holdfast__Vm **exported, struct error *err) MUST_CHECK;
 // A VM whose disks lie over those of NAME, or NULL.
 const char *clone_user(const Holdfast__GroupSpec *spec, const char *name);
+// That vm set takes no disk away that another VM's disk lies over.
+int clone_check_set(const Holdfast__GroupSpec *spec, const Holdfast__Vm *before, const Holdfast__Vm *after, struct error *err) MUST_CHECK;
 
 #endif

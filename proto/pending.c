@@ -239,6 +239,10 @@ int pending_check_identity(const Holdfast__Vm *before, const Holdfast__Vm *after
 		check_text(before, "UUID", before->uuid, after->uuid, err) ||
 		check_text(before, "machine type", before->machine, after->machine, err))
 		return -1;
+	if (after->template_ != before->template_)
+		return error_set(err, ERROR_USAGE,
+			"VM %s is not made a template, or no more one, like this: see 'holdfast vm template'",
+			before->name);
 	if (after->plugged)
 		return error_set(err, ERROR_USAGE,
 			"VM %s: what was plugged in is not for a definition to say", before->name);
@@ -248,7 +252,8 @@ int pending_check_identity(const Holdfast__Vm *before, const Holdfast__Vm *after
 		if (disk->volume && !was)
 			return error_set(err, ERROR_USAGE, "VM %s has no disk on volume %u", before->name,
 				(unsigned)disk->volume);
-		if (was && check_text(before, "disk's name", was->name, disk->name, err))
+		if (was && (check_text(before, "disk's name", was->name, disk->name, err) ||
+				   check_text(before, "disk's parent", was->parent, disk->parent, err)))
 			return -1;
 		if (was && was->size_bytes != disk->size_bytes)
 			return error_set(err, ERROR_USAGE,

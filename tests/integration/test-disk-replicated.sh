@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Disks on replicated volumes: one is filled from an image and written out again, while its group is online and while it is offline; one grows under a
-# guest that goes on working, on both replicas; a replica that is away, or a pool that is too small, is told with figures and nothing is changed.
-# needs: lab
+# guest that goes on working, on both replicas, and has its size after a restart of a node, a move and a failover; a replica that is away, or a
+# pool that is too small, is told with figures and nothing is changed.
+# needs: full
 . "$(dirname "$0")/lab-functions.sh"
 
 volumes() { hf "$1" --json volume list; }
@@ -41,6 +42,7 @@ hf a1 volume grow db.disk0 100G 2>"$BUILD/disk.out" || status=$?
 [ "$(size_on a1 db.disk0)" = $((before + 32 * 1048576)) ] || fail "a refused growth changed the definition"
 
 note "no growth while a replica is away"
+fence_before=$(hf "$owner" --json events | jq -r "[.[] | select(.kind == \"node-fenced\" and .node == \"$other\")][-1].id // \"\"")
 lab kill "$other"
 away() { volumes "$owner" | jq -e ".[] | select(.name == \"db.disk0\" and .node == \"$owner\" and .connection != \"Connected\")"; }
 eventually 60 "the replicas are apart" away
@@ -48,7 +50,32 @@ status=0
 hf "$owner" volume grow db.disk0 $((before / 1048576 + 64))M 2>"$BUILD/disk.out" || status=$?
 [ $status != 0 ] || fail "it grew without its replica"
 note "refused: $(cat "$BUILD/disk.out")"
-lab boot "$other"
+# By now the fence agent has turned it on again, or is about to: a boot beside that would be in its way.
+fenced() { hf "$owner" --json events | jq -e "[.[] | select(.kind == \"node-fenced\" and .node == \"$other\")][-1] | .id != null and .id != \"$fence_before\""; }
+eventually 90 "$other was fenced" fenced
+[ "$(lab status --json | jq -r ".nodes[] | select(.name == \"$other\").state")" = running ] || lab boot "$other"
 eventually 120 "node $other is back" node_is "$owner" "$other" online
 eventually 120 "all replicas are up to date again" in_sync "$owner"
+
+note "the larger disk moves, and survives the loss of its node"
+guest_has() { # guest_has NODE MIB: as QEMU there shows it to the guest
+    on "$1" sh -c 'printf "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"query-block\"}\n" | timeout 10 socat -t 3 - UNIX:/run/holdfast/vms/db/agent.sock' |
+        jq -e "select(.return | type == \"array\") | .return[] | select(.inserted.\"node-name\" == \"disk0\") | .inserted.image.\"virtual-size\" == $(($2 << 20))" >/dev/null
+}
+mib=$((before / 1048576 + 32))
+guest_has "$owner" $mib || fail "the guest on $owner has not $mib MiB"
+hf "$owner" group move web --to "$other" --quick
+goes_on 60
+guest_has "$other" $mib || fail "the guest on $other has not $mib MiB"
+hf "$other" volume grow db.disk0 $((mib + 8))M
+guest_has "$other" $((mib + 8)) || fail "the guest on $other has not $((mib + 8)) MiB"
+eventually 60 "both replicas are up to date" in_sync "$owner"
+lab kill "$other"
+eventually 120 "$owner has taken the group over" online_on "$owner" "$owner"
+goes_on 120
+guest_has "$owner" $((mib + 8)) || fail "after the failover the guest has not $((mib + 8)) MiB"
+[ "$(lab status --json | jq -r ".nodes[] | select(.name == \"$other\").state")" = running ] || lab boot "$other"
+eventually 120 "node $other is back" node_is "$owner" "$other" online
+eventually 120 "all replicas are up to date again" in_sync "$owner"
+judge "$owner"
 hf "$owner" vm delete extra

@@ -49,6 +49,7 @@ has_both one || fail "a linked clone's disks are not those of its template"
 [ "$(stat -c %b "$(volume_of one 0)")" -lt 4000 ] || fail "a linked clone takes as much room as its template"
 refused 4 'is a template' hf volume import v.disk0 "$dir/b.raw" --format raw
 refused 4 'is a template' hf volume grow v.disk0 32M
+refused 4 'lies over disk disk1 of template v' hf vm set v --remove-disk disk1 --yes
 refused 1 'lie over those of template v' hf vm delete v
 refused 1 'lie over those of template v' hf vm template v --undo
 hf vm delete full >/dev/null

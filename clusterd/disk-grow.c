@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// volume grow across nodes. What is below the replicas grows on all nodes before DRBD hears of it; the definition says the new size only when the guest
-// has it.
+// volume grow across nodes. What is below the replicas grows on all nodes before DRBD hears of it; the definition says the new size only
+// when the guest has it.
 #include "clusterd/disk-grow.h"
 
 #include <glib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// vm clone, template, export, import in a cluster. A copy takes as long as its disks are large, so that only the making of the new VM is done under the
-// lock of the definitions, as a vm create of its own; a copy that failed ends in a vm delete.
+// vm clone, template, export, import in a cluster. A copy takes as long as its disks are large, so that only the making of the new VM is done
+// under the lock of the definitions, as a vm create of its own; a copy that failed ends in a vm delete.
 #include <glib.h>
 #include <string.h>
 

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,4 +134,16 @@ int file_make_directory(const char *path, mode_t mode, struct error *err)
 			return -1;
 	}
 	return make_one(path, mode, err);
+}
+
+int file_let_group_in(const char *directory, const char *group, struct error *err)
+{
+	struct group entry, *found = NULL;
+	char buffer[4096];
+	bool there = getgrnam_r(group, &entry, buffer, sizeof(buffer), &found) == 0 && found;
+
+	if (chown(directory, (uid_t)-1, there ? entry.gr_gid : (gid_t)-1) < 0 ||
+		chmod(directory, there ? 0750 : 0700) < 0)
+		return error_set_errno(err, errno, "%s", directory);
+	return 0;
 }

@@ -13,5 +13,7 @@ int file_read(const char *path, size_t limit, char **text, size_t *bytes, struct
 int file_write_atomic(const char *path, const void *bytes, size_t count, mode_t mode, struct error *err) MUST_CHECK;
 int file_remove(const char *path, struct error *err) MUST_CHECK;	// with fsync of the directory; a missing file is fine
 int file_make_directory(const char *path, mode_t mode, struct error *err) MUST_CHECK;	// with parents; existing is fine
+// Root, and members of GROUP if there is such a group, may enter and read it; nobody else.
+int file_let_group_in(const char *directory, const char *group, struct error *err) MUST_CHECK;
 
 #endif

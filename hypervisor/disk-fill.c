@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The disks of a new VM: copies of another VM's, or of an export's. All of them are marked until the last one is whole, so that the new VM never starts with
-// some of its disks.
+// The disks of a new VM: copies of another VM's, or of an export's. All of them are marked until the last one is whole, so that the new VM never
+// starts with some of its disks.
 #include <string.h>
 #include <unistd.h>
 #include "common/cleanup.h"

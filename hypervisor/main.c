@@ -152,15 +152,16 @@ static void on_storage_event(const char *group, const char *text, void *data)
 	host_event(data, "replica", group, NULL, 0, 0, NULL, 0, "%s", text);
 }
 
-static int make_directories(const struct options *options, struct error *err)
+static int make_directories(const struct options *options, const char *api_group, struct error *err)
 {
 	char path[512];
 	if (file_make_directory(options->run_directory, 0755, err) ||
 		file_make_directory(options->state_directory, 0700, err))
 		return -1;
-	// Guests' sockets and records are root's; the run directory itself holds the administrators' sockets, whom the umask would keep out.
-	if (chmod(options->run_directory, 0755))
-		return error_set_errno(err, errno, "%s", options->run_directory);
+	// It holds the administrators' sockets: their group may enter it, and nobody else, guests' users least of all.
+	if (file_let_group_in(options->run_directory, api_group, err))
+		return -1;
+	// Guests' sockets and records are root's.
 	snprintf(path, sizeof(path), "%s/vms", options->run_directory);
 	if (file_make_directory(path, 0700, err))
 		return -1;
@@ -257,7 +258,7 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 	hv->state_directory = daemon->options.state_directory;
 	hv->standalone = daemon->options.standalone;
 	if (config_load(daemon->options.config, &hv->config, err) ||
-		make_directories(&daemon->options, err) || lock_run_directory(daemon, err) ||
+		make_directories(&daemon->options, hv->config.api_group, err) || lock_run_directory(daemon, err) ||
 		accel_choose(hv->config.accel, &hv->kvm, err) || make_cage(hv, err))
 		return -1;
 	if (access(hv->config.qemu, X_OK))

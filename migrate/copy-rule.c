@@ -8,6 +8,7 @@
 #define WINDOW_MS 50.0 // shorter ones say little
 #define HOLD_LEAST (16u * MIB)
 #define HOLD_MS 60.0 // a pass must not end between two looks at it
+#define HOLD_LIMITED_S 10 // what is left then takes no longer than this: it can no longer be cancelled
 #define DRAIN_GUESS (1024.0 * MIB) // bytes a second, before anything was seen
 #define CONVERGES 0.7 // of what the stream carries
 #define PASSES_TO_GIVE_UP 3
@@ -72,6 +73,8 @@ uint64_t copy_hold_bytes(const struct copy_view *view)
 
 	if (hold < HOLD_LEAST)
 		hold = HOLD_LEAST;
+	if (view->limit_bytes_s && most > (double)view->limit_bytes_s * HOLD_LIMITED_S)
+		most = (double)view->limit_bytes_s * HOLD_LIMITED_S;
 	return (uint64_t)(hold < most ? hold : most);
 }
 

@@ -27,6 +27,7 @@ struct copy_view { // what is known of it by now
 	double link_bytes_s; // that the stream carries; 0: not known yet
 	double drain_bytes_s; // the most that was seen to go from `remaining`, pages of zeros too
 	double dirty_bytes_s; // that the guest writes to
+	uint64_t limit_bytes_s; // that the stream may carry; 0: no limit
 	bool held; // it is at its hold: the rates say nothing
 };
 

@@ -49,6 +49,7 @@ static int set_up(struct move *move, struct move_vm *entry, struct vm *vm, struc
 	};
 
 	entry->copy.held = move->gentle;
+	entry->copy.limit_bytes_s = share(move);
 	return qemu_move_prepare_source(vm, &params, err);
 }
 

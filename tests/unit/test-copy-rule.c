@@ -55,6 +55,9 @@ static void a_hold_is_seen_before_a_pass_ends(void **state)
 	assert_true(copy_hold_bytes(&view) >= 4096 * MIB * 50 / 1000);
 	view.now.total = 16 * MIB;
 	assert_int_equal(copy_hold_bytes(&view), 8 * MIB); // never the whole of it
+	view.now.total = 2048 * MIB;
+	view.limit_bytes_s = MIB; // what is left after it must not take long
+	assert_int_equal(copy_hold_bytes(&view), 10 * MIB);
 }
 
 static void a_guest_that_writes_too_fast_is_treated_as_the_policy_says(void **state)

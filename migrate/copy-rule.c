@@ -80,7 +80,9 @@ uint64_t copy_hold_bytes(const struct copy_view *view)
 
 enum copy_verdict copy_judge(const struct copy_view *view, Holdfast__LivePolicy policy, unsigned max_pause_ms)
 {
-	if (view->now.remaining > copy_hold_bytes(view))
+	bool begun = view->now.total && view->now.passes; // until then nothing remains because nothing is known
+
+	if (!begun || view->now.remaining > copy_hold_bytes(view))
 		return COPY_GO_ON;
 	if (copy_converges(view))
 		return COPY_HOLD;

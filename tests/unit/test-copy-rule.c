@@ -60,6 +60,18 @@ static void a_hold_is_seen_before_a_pass_ends(void **state)
 	assert_int_equal(copy_hold_bytes(&view), 10 * MIB);
 }
 
+static void a_copy_that_has_not_begun_is_not_held(void **state)
+{
+	struct copy_view view = { 0 };
+	struct copy_sample sample = { .status = COPY_ACTIVE };
+
+	copy_note(&view, &sample, 1000);
+	assert_int_equal(copy_judge(&view, HOLDFAST__LIVE_POLICY__LIVE_THROTTLE, 0), COPY_GO_ON);
+	sample.total = 2048 * MIB;
+	copy_note(&view, &sample, 1010);
+	assert_int_equal(copy_judge(&view, HOLDFAST__LIVE_POLICY__LIVE_THROTTLE, 0), COPY_GO_ON);
+}
+
 static void a_guest_that_writes_too_fast_is_treated_as_the_policy_says(void **state)
 {
 	struct copy_view view;
@@ -102,6 +114,7 @@ static void an_unknown_rate_is_no_reason_to_give_up(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_quiet_guest_is_held_in_its_first_pass),
 	cmocka_unit_test(a_hold_is_seen_before_a_pass_ends),
+	cmocka_unit_test(a_copy_that_has_not_begun_is_not_held),
 	cmocka_unit_test(a_guest_that_writes_too_fast_is_treated_as_the_policy_says),
 	cmocka_unit_test(a_pause_is_what_is_left_over_what_the_stream_carries),
 	cmocka_unit_test(an_unknown_rate_is_no_reason_to_give_up),

@@ -213,6 +213,17 @@ static void show_disks(const struct printer *printer, const Holdfast__VmStatus *
 	table_print(table);
 }
 
+// What only its definition says.
+static void show_template(const struct printer *printer, const Holdfast__Vm *definition)
+{
+	if (definition && definition->template_)
+		print_field(printer, "template", "yes: it is never started, and cloned");
+	for (size_t i = 0; definition && i < definition->n_disks; i++)
+		if (definition->disks[i]->parent[0])
+			print_field(printer, "parent", "%s lies over %s", definition->disks[i]->name,
+				definition->disks[i]->parent);
+}
+
 void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 {
 	const Holdfast__VmStatus *vm = (const void *)message;
@@ -223,6 +234,7 @@ void show_vm(const struct printer *printer, const ProtobufCMessage *message)
 		printer, "state", "%s", print_enum(state, &holdfast__vm_state__descriptor, (int)vm->state));
 	print_field(printer, "reason", "%s", vm->reason);
 	print_field(printer, "wanted", "%s", vm->target);
+	show_template(printer, vm->definition);
 	print_field(printer, "group", "%s", vm->group);
 	print_field(printer, "node", "%s", vm->node[0] ? vm->node : "none");
 	print_field(printer, "CPUs", "%u", vm->cpus);

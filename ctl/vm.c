@@ -456,8 +456,8 @@ const struct verb vm_verbs[] = {
 	{
 		.name = "export",
 		.summary = "write a VM with its disks into a new directory",
-		.text = "On the node that has its group: vm.json, each disk in qcow2, and SHA256SUMS.",
-		.example = "holdfast vm export db /srv/exports/db",
+		.text = "Below the image directory of the node that has its group: vm.json, each disk in qcow2, and SHA256SUMS.",
+		.example = "holdfast vm export db /var/lib/holdfast/images/db",
 		.operands = vm_export_operands,
 		.goes_on = "the export goes on; see `holdfast events`",
 		.run = vm_export,
@@ -465,8 +465,8 @@ const struct verb vm_verbs[] = {
 	{
 		.name = "import",
 		.summary = "make a VM from a directory that vm export wrote",
-		.text = "It is on the node that has the group. Everything is checked by its sum first.",
-		.example = "holdfast vm import /srv/exports/db --group web --name db2",
+		.text = "It is on the node that has the group, below its image directory. Everything is checked by its sum first.",
+		.example = "holdfast vm import /var/lib/holdfast/images/db --group web --name db2",
 		.operands = vm_import_operands,
 		.options = vm_import_options,
 		.goes_on = "the import goes on; see `holdfast vm list`",

@@ -103,11 +103,10 @@ const struct verb volume_verbs[] = {
 		.name = "import",
 		.summary = "fill a VM's disk with an image file",
 		.text = "The VM must be off. What the disk had is lost; if the import breaks off, the disk "
-			"is not whole and "
-			"the VM\n"
-			"does not start until an import has succeeded. The file is on the node that has the "
-			"group.",
-		.example = "holdfast volume import db.disk0 /srv/images/db.vhdx --format vhdx",
+			"is not whole and the VM\n"
+			"does not start until an import has succeeded. The file is below the image directory "
+			"of the node that has the group.",
+		.example = "holdfast volume import db.disk0 /var/lib/holdfast/images/db.vhdx --format vhdx",
 		.operands = disk_and_file,
 		.options = image_options,
 		.goes_on = "the import goes on; see `holdfast events`",
@@ -116,9 +115,9 @@ const struct verb volume_verbs[] = {
 	{
 		.name = "export",
 		.summary = "write a VM's disk into a new image file",
-		.text = "The VM must be off. The file is made on the node that has the group, when all of it "
-			"is there.",
-		.example = "holdfast volume export db.disk0 /srv/images/db.qcow2 --format qcow2",
+		.text = "The VM must be off. The file is made below the image directory of the node that "
+			"has the group, when all of it is there.",
+		.example = "holdfast volume export db.disk0 /var/lib/holdfast/images/db.qcow2 --format qcow2",
 		.operands = disk_and_file,
 		.options = image_options,
 		.goes_on = "the export goes on; see `holdfast events`",

@@ -102,5 +102,5 @@ tests_unit_test_control_plan_LDADD = $(HYPERVISOR_TEST_LIBS)
 EXTRA_DIST += tests/integration/boot-sectors.sh tests/integration/control-functions.sh tests/integration/test-control-cpu.sh tests/integration/test-control-disk.sh \
 	tests/integration/test-control-memory.sh tests/integration/test-control-network.sh
 EXTRA_DIST += tests/integration/test-disk-checkpoints.sh tests/integration/test-disk-grow.sh tests/integration/test-disk-grow-guest.sh tests/integration/test-disk-replicated.sh \
-	tests/integration/test-disk-parents.sh tests/integration/test-move-parent.sh tests/integration/test-vm-clone.sh \
+	tests/integration/test-disk-parents.sh tests/integration/test-move-parent.sh tests/integration/test-vm-clone.sh tests/integration/test-clone-cluster.sh \
 	tests/integration/test-image-directory.sh

@@ -11,6 +11,9 @@ size_on() { volumes a1 | jq -r ".[] | select(.name == \"$2\" and .node == \"$1\"
 device_mib() { on "$1" cat "/sys/block/drbd$2/size" | awk '{ print int($1 / 2048) }'; }
 minor_of() { volumes a1 | jq -r "[.[] | select(.name == \"$1\")][0].minor"; }
 
+trap 'lab down >/dev/null 2>&1 || true' EXIT
+lab down >/dev/null 2>&1 || true
+lab up >"$BUILD/disk-lab-up.log" 2>&1 || fail "lab up: $(tail -n 5 "$BUILD/disk-lab-up.log")"
 with_guest
 note "a second VM's disk is filled from an image and written out again"
 hf a1 vm create extra --group web --memory 32 --disk 16M

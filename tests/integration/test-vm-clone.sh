@@ -46,6 +46,7 @@ hf vm clone v one --linked >/dev/null
 hf vm clone v two --linked >/dev/null
 [ "$(defined one '.disks[0].parent')" = v.disk0 ] || fail "the linked clone lies over $(defined one '.disks[0].parent')"
 has_both one || fail "a linked clone's disks are not those of its template"
+[[ $(hf vm show v) == *"never started"* && $(hf vm show one) == *"disk0 lies over v.disk0"* ]] || fail "vm show tells nothing of templates and parents: $(hf vm show v; hf vm show one)"
 [ "$(stat -c %b "$(volume_of one 0)")" -lt 4000 ] || fail "a linked clone takes as much room as its template"
 refused 4 'is a template' hf volume import v.disk0 "$dir/b.raw" --format raw
 refused 4 'is a template' hf volume grow v.disk0 32M

@@ -5,6 +5,7 @@ UNIT_TESTS += tests/unit/test-cage
 UNIT_TESTS += tests/unit/test-cib
 UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-control
+UNIT_TESTS += tests/unit/test-clone
 UNIT_TESTS += tests/unit/test-copy-rule
 UNIT_TESTS += tests/unit/test-error
 UNIT_TESTS += tests/unit/test-fence

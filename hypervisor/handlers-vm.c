@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "hypervisor/checkpoint.h"
 #include "hypervisor/evidence.h"
+#include "hypervisor/disk-work.h"
 #include "hypervisor/handlers.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-screen.h"
@@ -65,7 +66,8 @@ static void clear_history(struct vm *vm)
 static int act_start(struct vm *vm, const Holdfast__Request *request, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	if (need_online(vm, err))
+	// What is not even tried leaves no trace in the VM's state.
+	if (need_online(vm, err) || disk_work_check_start(vm, NULL, err))
 		return -1;
 	if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING)
 		return handler_set_target(vm, HOLDFAST__VM_TARGET__TARGET_RUNNING, err);

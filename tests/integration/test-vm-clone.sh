@@ -57,6 +57,7 @@ hf vm delete full >/dev/null
 hf group start g >/dev/null
 vm_is off v || fail "a template was started with its group"
 refused 4 'is a template' hf vm start v
+[ "$(vm reason v)" = "" ] || fail "a start that was refused left a reason: $(vm reason v)"
 vm_is running one && vm_is running two || fail "two linked clones do not run at once"
 io() { printf '{"execute":"qmp_capabilities"}\n{"execute":"human-monitor-command","arguments":{"command-line":"qemu-io -d /machine/peripheral/vdisk0 \\"%s\\""}}\n' "$2" | timeout 5 socat -t 1 - "UNIX:$dir/run/vms/$1/agent.sock" >/dev/null; }
 io one 'write -P 0x77 2M 64k'

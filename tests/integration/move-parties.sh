@@ -42,11 +42,18 @@ strike() { # strike PARTY FROM TO
     esac
 }
 
+was_fenced() { # was_fenced NODE SINCE, asked of the other one
+    hf "$([ "$1" = a1 ] && echo b1 || echo a1)" --json events --since "$2" | jq -e --arg node "$1" 'any(.[]; .kind == "node-fenced" and .node == $node)'
+}
+power_on() { # power_on NODE SINCE: not before it was fenced, which turns it off too
+    eventually 120 "$1 is fenced" was_fenced "$@"
+    lab boot "$1"
+}
 # Both nodes are in the cluster again, and the one whose power was cut too.
-made_whole() { # made_whole PARTY FROM TO A_BOOT B_BOOT
+made_whole() { # made_whole PARTY FROM TO A_BOOT B_BOOT SINCE
     case $1 in
-    source-node) lab boot "$2" ;;
-    target-node) lab boot "$3" ;;
+    source-node) power_on "$2" "$6" ;;
+    target-node) power_on "$3" "$6" ;;
     link)
         one_rebooted() { [ -n "$(boot_id a1)" ] && [ -n "$(boot_id b1)" ] && { [ "$(boot_id a1)" != "$4" ] || [ "$(boot_id b1)" != "$5" ]; }; }
         eventually 120 "one side has rebooted" one_rebooted "$@"
@@ -83,7 +90,7 @@ death_in() {
         on "$node" sh -c 'kill -CONT $(pidof hypervisord)' 2>/dev/null || true
     fi
     wait $move || status=$?
-    made_whole "$party" "$from" "$to" "$a_boot" "$b_boot" >/dev/null
+    made_whole "$party" "$from" "$to" "$a_boot" "$b_boot" "$began" >/dev/null
     runs_once || fail "$kind $point $party: both sides have the disk"
     goes_on 180 >/dev/null
     eventually 180 "$kind $point $party: the group is online" settled a1 >/dev/null

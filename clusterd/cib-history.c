@@ -43,15 +43,26 @@ static const xmlNode *last_action(const xmlNode *history, bool *moved)
 	return last;
 }
 
-const char *cib_history_moved_from(const xmlNode *status, const char *group)
+// The node whose history has a migrate_to that went well and ends with TASK.
+static const char *moved_and_then(const xmlNode *status, const char *group, const char *task)
 {
 	for (xmlNode *node = cib_xml_first(status, "node_state"); node;
 		node = cib_xml_next(node, "node_state")) {
 		bool moved = false;
 		const xmlNode *history = history_of(node, group);
 		const xmlNode *last = history ? last_action(history, &moved) : NULL;
-		if (moved && last && is_task(last, "stop"))
+		if (moved && last && is_task(last, task))
 			return crm_element_value(node, XML_ATTR_UNAME);
 	}
 	return NULL;
+}
+
+const char *cib_history_moved_from(const xmlNode *status, const char *group)
+{
+	return moved_and_then(status, group, "stop");
+}
+
+const char *cib_history_leaving(const xmlNode *status, const char *group)
+{
+	return moved_and_then(status, group, "migrate_to");
 }

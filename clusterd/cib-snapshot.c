@@ -173,6 +173,7 @@ void cib_snapshot_free(struct cib_snapshot *snapshot)
 		free(group->current);
 		free(group->failure);
 		free(group->move_to);
+		free(group->leaving);
 		free(group->moved_from);
 		for (size_t j = 0; group->active_on[j]; j++)
 			free(group->active_on[j]);

@@ -66,10 +66,12 @@ static void fill_group(struct cib_group *group, const pe_working_set_t *set)
 	for (GList *on = resource->running_on; on && count < ACTIVE_MAX; on = on->next)
 		group->active_on[count++] = strdup(((const pe_node_t *)on->data)->details->uname);
 	group->blocked = pcmk_is_set(resource->flags, pe_rsc_block);
-	const char *moved_from =
-		cib_history_moved_from(cib_xml_first(set->input, XML_CIB_TAG_STATUS), resource->id);
+	const xmlNode *status = cib_xml_first(set->input, XML_CIB_TAG_STATUS);
+	const char *moved_from = cib_history_moved_from(status, resource->id);
+	const char *leaving = cib_history_leaving(status, resource->id);
 	group->moved_from = moved_from ? strdup(moved_from) : NULL;
-	group->pending = resource->pending_task || resource->partial_migration_target;
+	group->leaving = leaving ? strdup(leaving) : NULL;
+	group->pending = resource->pending_task || resource->partial_migration_target || leaving;
 	if (!group->failure)
 		group->failure = last_failure(set, resource->id);
 	group->failed |=

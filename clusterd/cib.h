@@ -33,6 +33,7 @@ struct cib_group {
 	bool pending;			// an action is in flight
 	char *failure;			// last failed action in words, or NULL
 	char *move_to;			// our move constraint's target, or NULL
+	char *leaving;			// a node that it has left by a move and where Pacemaker has yet to record a stop, or NULL
 	char *moved_from;		// a node whose history still says that the group was moved away from it, or NULL
 };
 struct cib_node {

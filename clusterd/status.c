@@ -150,9 +150,11 @@ const char *status_owner(const struct cib_group *group)
 {
 	const char *first = group->active_on[0], *second = first ? group->active_on[1] : NULL;
 
-	if (first && second && group->move_to && !strcmp(first, group->move_to))
-		return second;
-	return first;
+	if (!second)
+		return first;
+	if (group->leaving) // the guest has left it
+		return strcmp(first, group->leaving) ? first : second;
+	return group->move_to && !strcmp(first, group->move_to) ? second : first;
 }
 
 // Pacemaker counts a group as active from the moment when its start was ordered.

@@ -166,12 +166,14 @@ static void failed_move_leaves_the_guest_alone(void **state)
 
 #define FOUND_ON_B1 EXECUTE("--op-fail", "sales_monitor_0@b1=0")
 
-static void drop_history(const char *node)
+// OPERATIONS: an XPath below the group's history on NODE; "" is all of it.
+static void drop_history(const char *node, const char *operations)
 {
 	struct error err = ERROR_INIT;
 	cleanup_free char *xpath = NULL;
 
-	assert_true(asprintf(&xpath, "//node_state[@uname='%s']//lrm_resource[@id='sales']", node) > 0);
+	assert_true(asprintf(&xpath, "//node_state[@uname='%s']//lrm_resource[@id='sales']%s", node,
+			    operations) > 0);
 	const char *const argv[] = { "cibadmin", "--delete", "--force", "--xpath", xpath, NULL };
 	assert_ok(spawn_run_blocking(argv, 30000, NULL, &err), err);
 }
@@ -197,18 +199,34 @@ static void finished_move_is_no_reason_for_recovery(void **state)
 	set_move(*state, NULL);
 	cleanup_free char *node = moved_from(*state);
 	assert_string_equal(node, "a1");
-	drop_history("b1");
+	drop_history("b1", "");
 	free(fixture_simulate(*state, FOUND_ON_B1, 1));
 	cleanup_free char *recovery = fixture_simulate(*state, PLAN, 0);
 	assert_planned(recovery, "Restart", true);
-	drop_history("b1");
-	drop_history("a1");
+	drop_history("b1", "");
+	drop_history("a1", "");
 	assert_null(moved_from(*state));
 	free(fixture_simulate(*state, FOUND_ON_B1, 1));
 	cleanup_free char *calm = fixture_simulate(*state, EXECUTE(), 1);
 	assert_planned(calm, "Restart", false);
 	assert_planned(calm, "stop", false);
 	assert_active_on(*state, "b1");
+}
+
+// Between the end of migrate_from and the stop on the node that was left Pacemaker has nothing in flight for an instant.
+static void a_move_is_not_over_before_the_stop(void **state)
+{
+	start_sales(*state);
+	set_move(*state, "b1");
+	free(fixture_simulate(*state, EXECUTE(), 1));
+	drop_history("a1", "/lrm_rsc_op[@operation='stop']");
+	struct cib_snapshot *snapshot = snapshot_of(*state);
+	const struct cib_group *group = cib_snapshot_group(snapshot, "sales");
+	assert_non_null(group->leaving);
+	assert_string_equal(group->leaving, "a1");
+	assert_null(group->moved_from);
+	assert_true(group->pending);
+	cib_snapshot_free(snapshot);
 }
 
 static void lost_owner_is_fenced_first(void **state)
@@ -270,6 +288,7 @@ static const struct CMUnitTest tests[] = {
 	CIB_TEST(move_to_where_it_may_not_run_leaves_it_where_it_is),
 	CIB_TEST(failed_move_leaves_the_guest_alone),
 	CIB_TEST(finished_move_is_no_reason_for_recovery),
+	CIB_TEST(a_move_is_not_over_before_the_stop),
 	CIB_TEST(lost_owner_is_fenced_first),
 	CIB_TEST(record_keeps_it_from_the_other_node),
 	CIB_TEST(failure_goes_to_the_other_node_at_once),

@@ -225,6 +225,10 @@ static void states_of_a_group(void **state)
 	w->group.active_on[1] = w->group.active_on[0];
 	w->group.active_on[0] = strdup("b1");
 	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_MOVING, "a1");
+	w->group.leaving = strdup("a1"); // by then the guest is on the other side
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_MOVING, "b1");
+	free(w->group.leaving);
+	w->group.leaving = NULL;
 	free(w->group.active_on[1]);
 	w->group.active_on[1] = NULL;
 	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "b1");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A mark in the volume's last 4 KiB (of a volume that has grown, where they were) says how far mkfs came, so that a node that died in it does it again, and a file system that was
-// made is never made again, whatever state it is in. The volume was zeroed when it was created.
+// A mark in the volume's last 4 KiB (of a volume that has grown, where they were) says how far mkfs came, so that a node that died in it does it
+// again, and a file system that was made is never made again, whatever state it is in. The volume was zeroed when it was created.
 #include "storage/state-volume.h"
 
 #include <errno.h>

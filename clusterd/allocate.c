@@ -240,24 +240,35 @@ int allocate_places(const struct allocate_world *world, Holdfast__Group *group, 
 	return limit_possible_to_replicas(group, possible_given, err);
 }
 
-int allocate_state_fits(const Holdfast__GroupSpec *spec, const Holdfast__Vm *more, struct error *err)
-{
-	uint64_t need = 16 * ALLOCATE_MIB,
-		 have = 0; // the file system's own, and what a save adds to the memory
+#define STATE_OWN_BYTES (16 * ALLOCATE_MIB) // the file system's
+#define STATE_EXTRA_MIB 8 // what a save adds to the memory
 
-	for (size_t i = 0; i < spec->n_vms; i++)
-		need += (spec->vms[i]->memory_mib + 8) * ALLOCATE_MIB;
-	if (more)
-		need += (more->memory_mib + 8) * ALLOCATE_MIB;
-	for (size_t i = 0; i < spec->group->n_volumes; i++)
-		if (spec->group->volumes[i]->index == 0)
-			have = spec->group->volumes[i]->size_bytes;
-	if (spec->group->storage != HOLDFAST__STORAGE_KIND__STORAGE_DRBD || need <= have)
-		return 0;
-	return error_set(err, ERROR_NO_SPACE,
-		"the VMs of group %s need %llu MiB to be saved, its state volume has %llu MiB: give them "
-		"less memory, or create the "
-		"group with a larger --state-size",
-		spec->group->name, (unsigned long long)(need / ALLOCATE_MIB),
-		(unsigned long long)(have / ALLOCATE_MIB));
+static bool has_checkpoints(const Holdfast__Vm *vm)
+{
+	for (size_t i = 0; i < vm->n_disks; i++)
+		if (vm->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2)
+			return true;
+	return false;
+}
+
+uint64_t allocate_state_need(const Holdfast__GroupSpec *spec, enum allocate_state enough)
+{
+	uint64_t need = STATE_OWN_BYTES;
+
+	for (size_t i = 0; i < spec->n_vms; i++) {
+		uint64_t one = (spec->vms[i]->memory_mib + STATE_EXTRA_MIB) * ALLOCATE_MIB;
+		bool twice = enough == ALLOCATE_STATE_AMPLE && has_checkpoints(spec->vms[i]);
+
+		need += twice ? 2 * one : one;
+	}
+	return need;
+}
+
+uint64_t allocate_state_has(const Holdfast__GroupSpec *spec)
+{
+	if (spec->group->storage == HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
+		for (size_t i = 0; i < spec->group->n_volumes; i++)
+			if (spec->group->volumes[i]->index == 0)
+				return spec->group->volumes[i]->size_bytes;
+	return UINT64_MAX;
 }

@@ -31,8 +31,10 @@ int allocate_minor(const struct allocate_world *world, const uint32_t *taken, si
 int allocate_nodeid(const struct allocate_world *world, const char *site, uint32_t *nodeid, struct error *err) MUST_CHECK;
 // Fills in what the administrator left open and checks the rest: possible owners, preferred of them, two replicas at two sites.
 int allocate_places(const struct allocate_world *world, Holdfast__Group *group, struct error *err) MUST_CHECK;
-// Whether all VMs of the group can be saved on its state volume at once; MORE is a VM that is to be added, or NULL.
-int allocate_state_fits(const Holdfast__GroupSpec *spec, const Holdfast__Vm *more, struct error *err) MUST_CHECK;
+// What the state volume needs, in bytes: to save all VMs of the group at once; and for a checkpoint of each VM that can have some besides.
+enum allocate_state { ALLOCATE_STATE_TO_SAVE, ALLOCATE_STATE_AMPLE };
+uint64_t allocate_state_need(const Holdfast__GroupSpec *spec, enum allocate_state enough);
+uint64_t allocate_state_has(const Holdfast__GroupSpec *spec); // UINT64_MAX: it has no size of its own
 uint64_t allocate_round_up(uint64_t bytes);	// to a multiple of 1 MiB
 
 #endif

@@ -67,6 +67,7 @@ const struct api_verb api_host_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_REPLICA_READY, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_UPDATE, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_CHANGE, CALLER_NODE, 0, serve_by_host },
+	{ HOLDFAST__REQUEST__BODY_STATE_GROW, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_MOVE_STATE, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_PATH_CHECK, CALLER_NODE, 0, serve_path_check },
 	{ HOLDFAST__REQUEST__BODY_COROSYNC_CONF_PUT, CALLER_NODE, 0, serve_corosync_conf },

@@ -9,6 +9,7 @@
 #include "clusterd/forward.h"
 #include "clusterd/group-define.h"
 #include "clusterd/replicas.h"
+#include "clusterd/state-grow.h"
 #include "clusterd/vm-define.h"
 #include "clusterd/view.h"
 #include "common/cleanup.h"
@@ -401,13 +402,15 @@ int vm_define(struct clusterd *cd, struct rpc_call *call, const Holdfast__Vm *vm
 	if (!group)
 		return error_set(err, ERROR_NOT_FOUND, "there is no group %.80s: see 'holdfast group list'",
 			vm->group);
-	if (vm_check_nodes(cd, group, vm, err) < 0 || allocate_state_fits(group->spec, vm, err) < 0 ||
+	if (vm_check_nodes(cd, group, vm, err) < 0 ||
 		replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
 	Holdfast__GroupSpec *spec = spec_with(snapshot->cib, group, vm, err);
 	if (!spec)
 		return -1;
-	int result = apply_and_record(cd, call, group, spec, err);
+	int result = state_grow(cd, call, group, spec, err);
+	if (result == 0)
+		result = apply_and_record(cd, call, group, spec, err);
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	return result;
 }

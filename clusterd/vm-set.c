@@ -11,6 +11,7 @@
 #include "clusterd/forward.h"
 #include "clusterd/group-define.h"
 #include "clusterd/replicas.h"
+#include "clusterd/state-grow.h"
 #include "clusterd/view.h"
 #include "clusterd/vm-define.h"
 #include "common/log.h"
@@ -190,7 +191,7 @@ int vm_redefine(struct clusterd *cd, struct rpc_call *call, const Holdfast__VmSe
 		return -1;
 	int result = draft(&change, snapshot->cib, set->vm, err);
 	if (result == 0)
-		result = allocate_state_fits(change.spec, NULL, err);
+		result = state_grow(cd, call, change.group, change.spec, err);
 	if (result == 0 && (change.adds || change.removes))
 		result = replicas_need_all(cd, change.group->spec->group, err);
 	if (result == 0)

@@ -349,6 +349,7 @@ const struct rpc_handler host_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_REPLICA_READY, LOCAL, serve_replica_ready },
 	{ HOLDFAST__REQUEST__BODY_REPLICA_DELETE, LOCAL, serve_replica_delete },
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_CHANGE, LOCAL, serve_vm_change },
+	{ HOLDFAST__REQUEST__BODY_STATE_GROW, LOCAL, serve_state_grow },
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_UPDATE, LOCAL, serve_vm_update },
 	{ HOLDFAST__REQUEST__BODY_HOST_EVENTS, LOCAL, serve_host_events },
 	{ 0 },

@@ -36,6 +36,7 @@ int handler_put_vm(struct group *group, const Holdfast__Vm *vm, struct error *er
 int handler_set_target(struct vm *vm, Holdfast__VmTarget target, struct error *err) MUST_CHECK;
 
 HANDLER_DECLARED(serve_refresh);	// handlers-refresh.c
+HANDLER_DECLARED(serve_state_grow);	// handlers-state.c
 
 int console_serve(struct vm *vm, struct rpc_call *call, struct error *err) MUST_CHECK;	// waits: console.c
 

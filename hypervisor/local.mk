@@ -30,7 +30,7 @@ libhypervisor_a_SOURCES += \
 	hypervisor/handlers-checkpoint.c \
 	hypervisor/group.c hypervisor/group-boot.c hypervisor/group-start.c hypervisor/group-stop.c hypervisor/group-status.c \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
-	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
+	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-state.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-set.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
 	hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h

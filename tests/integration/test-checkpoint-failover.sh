@@ -42,13 +42,17 @@ configured() { # configured NODE OTHER WEIGHT NICS
         fail "on $1 its QEMU has other NICs than $4"
 }
 
+state_mib() { hf "$1" --json volume list | jq '[.[] | select(.group == "back" and .name == "state") | .size_bytes][0] / 1048576'; }
+
 # A lab of its own: its nodes have no memory for a second guest beside the one of the other tests.
 trap 'lab down' EXIT
 lab down
 lab up
-hf a1 group create back --preferred a1,b1 --state-size 512M
+hf a1 group create back --preferred a1,b1 --state-size 64M
 hf a1 vm create box --group back --memory 96 --disk 64M --checkpoints --kernel "$BUILD/guest/vmlinuz" \
     --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS1
+# Room for its saved state and for a checkpoint was made with it.
+[ "$(state_mib a1) $(state_mib b1)" = "224 224" ] || fail "the state volume has $(state_mib a1) MiB on a1, $(state_mib b1) on b1"
 hf a1 group start back
 back_on a1 a1 || fail "group back is not on a1"
 counts a1 120
@@ -56,6 +60,15 @@ early=$(last_row a1)
 hf a1 checkpoint take box --name early
 early_end=$(($(last_row a1) + 2))
 counts a1 60
+# A second one does not fit: the figures, and the guest runs on. Where more memory is wanted there is more room, while the group runs.
+status=0
+refusal=$(hf a1 checkpoint take box --name late 2>&1) || status=$?
+[ $status = 1 ] && [[ "$refusal" == *"MiB free; the memory of VM box needs up to "* ]] || fail "a checkpoint without room: $status, $refusal"
+note "$refusal"
+counts a1 60
+hf a1 vm set box --memory 160 --memory-max 192
+[ "$(state_mib a1) $(state_mib b1)" = "352 352" ] || fail "the state volume has $(state_mib a1) MiB on a1, $(state_mib b1) on b1"
+hf a1 vm set box --memory 96 --memory-max 0
 hf a1 vm set box --cpu-weight 300 --add-nic user
 configured a1 b1 300 1
 late=$(last_row a1)

@@ -153,19 +153,18 @@ static void impossible_places_are_refused(void **state)
 
 static void the_state_volume_must_hold_all_memory(void **state)
 {
-	struct fixture *f = *state;
 	Holdfast__GroupSpec *spec = read_json(&holdfast__group_spec__descriptor,
 		"{\"group\":{\"name\":\"g\",\"storage\":\"drbd\",\"volumes\":[{\"index\":0,\"name\":"
 		"\"state\",\"size_bytes\":268435456}]},"
-		"\"vms\":[{\"name\":\"v\",\"memory_mib\":100}]}");
-	Holdfast__Vm more = HOLDFAST__VM__INIT;
+		"\"vms\":[{\"name\":\"v\",\"memory_mib\":100},{\"name\":\"w\",\"memory_mib\":50,\"disks\":[{\"name\":\"d\","
+		"\"format\":\"qcow2\"}]}]}");
 
-	more.memory_mib = 124;
-	assert_ok(allocate_state_fits(spec, &more, &f->err), f->err);
-	more.memory_mib = 125;
-	assert_fails(allocate_state_fits(spec, &more, &f->err), f->err, ERROR_NO_SPACE);
+	assert_int_equal(allocate_state_need(spec, ALLOCATE_STATE_TO_SAVE), (16 + 108 + 58) << 20);
+	// One that can have checkpoints, and one that cannot.
+	assert_int_equal(allocate_state_need(spec, ALLOCATE_STATE_AMPLE), (16 + 108 + 58 + 58) << 20);
+	assert_int_equal(allocate_state_has(spec), 256 << 20);
 	spec->group->storage = HOLDFAST__STORAGE_KIND__STORAGE_FILE;
-	assert_ok(allocate_state_fits(spec, &more, &f->err), f->err);
+	assert_true(allocate_state_has(spec) == UINT64_MAX);
 	assert_int_equal(allocate_round_up(1), 1 << 20);
 	assert_int_equal(allocate_round_up(1 << 20), 1 << 20);
 	holdfast__group_spec__free_unpacked(spec, NULL);

@@ -8,6 +8,7 @@
 #include "clusterd/cib-link.h"
 #include "clusterd/disk-grow.h"
 #include "clusterd/forward.h"
+#include "clusterd/state-grow.h"
 #include "clusterd/view.h"
 #include "common/cleanup.h"
 
@@ -109,7 +110,11 @@ API_HANDLER(serve_image)
 
 API_HANDLER(serve_grow)
 {
-	if (disk_grow_all(cd, call, request->volume_grow, err) < 0)
+	int result = state_grow_wish(cd, call, request->volume_grow, err);
+
+	if (result == STATE_GROW_OTHER)
+		result = disk_grow_all(cd, call, request->volume_grow, err);
+	if (result < 0)
 		return -1;
 	api_reply_done(reply);
 	return 0;

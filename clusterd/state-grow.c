@@ -3,8 +3,10 @@
 #include "clusterd/state-grow.h"
 
 #include <glib.h>
+#include <string.h>
 
 #include "clusterd/allocate.h"
+#include "clusterd/cib-link.h"
 #include "clusterd/disk-grow.h"
 #include "clusterd/forward.h"
 #include "clusterd/replicas.h"
@@ -86,4 +88,58 @@ int state_grow(struct clusterd *cd, struct rpc_call *call, const struct cib_grou
 		"the VMs of group %s need %llu MiB to be saved, and its state volume has %llu MiB and cannot grow: %s",
 		spec->group->name, (unsigned long long)(must / ALLOCATE_MIB),
 		(unsigned long long)(has / ALLOCATE_MIB), why.message);
+}
+
+// ---- asked by an administrator
+
+static const struct cib_group *group_of(const struct cib_snapshot *cib, const char *volume)
+{
+	const char *dot = strrchr(volume, '.');
+
+	if (!dot || strcmp(dot, ".state"))
+		return NULL;
+	g_autofree char *name = g_strndup(volume, (gsize)(dot - volume));
+	return cib_snapshot_group(cib, name);
+}
+
+// A disk of that name comes first.
+static bool is_disk(const struct cib_group *group, const char *volume)
+{
+	for (size_t i = 0; i < group->spec->group->n_volumes; i++)
+		if (!strcmp(group->spec->group->volumes[i]->name, volume))
+			return true;
+	return false;
+}
+
+static int carry_out(struct clusterd *cd, struct rpc_call *call, const struct cib_group *group, uint64_t bytes,
+	struct error *err)
+{
+	uint64_t has = allocate_state_has(group->spec);
+
+	if (has == UINT64_MAX)
+		return error_set(err, ERROR_USAGE, "the state volume of group %s is a directory: it has no size",
+			group->spec->group->name);
+	if (bytes <= has)
+		return error_set(err, ERROR_USAGE, "the state volume of group %s has %llu MiB, and never gets smaller",
+			group->spec->group->name, (unsigned long long)(has / ALLOCATE_MIB));
+	if (grow_to(cd, call, group, bytes, err) < 0)
+		return -1;
+	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);
+	set_size(spec->group, bytes);
+	int result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err));
+	holdfast__group_spec__free_unpacked(spec, NULL);
+	return result;
+}
+
+int state_grow_wish(
+	struct clusterd *cd, struct rpc_call *call, const Holdfast__VolumeGrow *wish, struct error *err)
+{
+	cleanup_snapshot struct snapshot *snapshot = cib_link_read(cd->cib, err);
+	const struct cib_group *group = snapshot ? group_of(snapshot->cib, wish->volume) : NULL;
+
+	if (!snapshot)
+		return -1;
+	if (!group || is_disk(group, wish->volume))
+		return STATE_GROW_OTHER;
+	return carry_out(cd, call, group, allocate_round_up(wish->size_bytes), err);
 }

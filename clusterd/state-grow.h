@@ -11,4 +11,9 @@
 int state_grow(struct clusterd *cd, struct rpc_call *call, const struct cib_group *group, Holdfast__GroupSpec *spec,
 	struct error *err) MUST_CHECK;	// waits
 
+// `volume grow GROUP.state SIZE`, under the lock of the definitions. STATE_GROW_OTHER: no group has a state volume of that name.
+#define STATE_GROW_OTHER 1
+int state_grow_wish(struct clusterd *cd, struct rpc_call *call, const Holdfast__VolumeGrow *wish,
+	struct error *err) MUST_CHECK; // waits
+
 #endif

@@ -50,7 +50,7 @@ static int volume_grow(struct session *session, const struct args *args, struct 
 	grow.size_bytes = args_number(args, "SIZE", 0);
 	request.body_case = HOLDFAST__REQUEST__BODY_VOLUME_GROW;
 	request.volume_grow = &grow;
-	return session_change_long(session, &request, grow.volume, "disk %s is larger now", err);
+	return session_change_long(session, &request, grow.volume, "volume %s is larger now", err);
 }
 
 // A volume is called GROUP/NAME or as in the list: no plain name.
@@ -91,8 +91,9 @@ const struct verb volume_verbs[] = {
 	},
 	{
 		.name = "grow",
-		.summary = "make a VM's disk larger, while it runs or is off",
-		.text = "Both replicas must be there and up to date. If it breaks off, repeat it: it goes on "
+		.summary = "make a VM's disk larger, while it runs or is off, or a group's state volume",
+		.text = "A state volume, GROUP.state, grows by itself with the memory of its VMs; more of it is for\n"
+			"checkpoints. Both replicas must be there and up to date. If it breaks off, repeat it: it goes on\n"
 			"where it was.",
 		.example = "holdfast volume grow db.disk0 40G",
 		.operands = disk_and_size,

@@ -66,9 +66,11 @@ refusal=$(hf a1 checkpoint take box --name late 2>&1) || status=$?
 [ $status = 1 ] && [[ "$refusal" == *"MiB free; the memory of VM box needs up to "* ]] || fail "a checkpoint without room: $status, $refusal"
 note "$refusal"
 counts a1 60
-hf a1 vm set box --memory 160 --memory-max 192
+hf a1 vm set box --memory 160
 [ "$(state_mib a1) $(state_mib b1)" = "352 352" ] || fail "the state volume has $(state_mib a1) MiB on a1, $(state_mib b1) on b1"
-hf a1 vm set box --memory 96 --memory-max 0
+hf a1 vm set box --memory 96
+hf a1 volume grow back.state 400M
+[ "$(state_mib a1) $(state_mib b1)" = "400 400" ] || fail "the state volume has $(state_mib a1) MiB on a1, $(state_mib b1) on b1"
 hf a1 vm set box --cpu-weight 300 --add-nic user
 configured a1 b1 300 1
 late=$(last_row a1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// group set: who should, and who may, own a group; one modify of the CIB, constraints and all. A node that becomes a possible owner must be able
+// group set: who should, and who may, own a group, and how it moves live; one modify of the CIB, constraints and all. A node that becomes a possible owner must be able
 // to run every VM of the group; the node that runs it now stays one.
 #include <glib.h>
 #include <string.h>
@@ -100,7 +100,7 @@ int group_redefine(
 	if (!group)
 		return error_set(err, ERROR_NOT_FOUND, "there is no group %.80s: see 'holdfast group list'",
 			set->name);
-	if (!set->set_preferred && !set->set_possible)
+	if (!set->set_preferred && !set->set_possible && !set->set_live_policy && !set->set_max_pause)
 		return error_set(err, ERROR_USAGE, "nothing of group %s is to be changed", set->name);
 	if (set->set_possible && !set->n_possible)
 		return error_set(err, ERROR_USAGE, "group %s needs at least one possible owner", set->name);
@@ -109,6 +109,10 @@ int group_redefine(
 		replace(&spec->group->possible, &spec->group->n_possible, set->possible, set->n_possible);
 	if (set->set_preferred)
 		replace(&spec->group->preferred, &spec->group->n_preferred, set->preferred, set->n_preferred);
+	if (set->set_live_policy)
+		spec->group->live_policy = set->live_policy;
+	if (set->set_max_pause)
+		spec->group->max_pause_ms = set->max_pause_ms;
 	int result = carry_out(cd, call, group, snapshot->cib, spec, err);
 	holdfast__group_spec__free_unpacked(spec, NULL);
 	return result;

@@ -226,6 +226,8 @@ Holdfast__GroupStatus *status_group(const struct status_input *in, const struct 
 	out->current = g_strdup(group->current ? group->current : "");
 	out->preferred = copy_strings(definition->preferred, definition->n_preferred);
 	out->n_preferred = definition->n_preferred;
+	out->live_policy = definition->live_policy;
+	out->max_pause_ms = definition->max_pause_ms;
 	out->possible = copy_strings(definition->possible, definition->n_possible);
 	out->n_possible = definition->n_possible;
 	out->vms = g_new0(char *, group->spec->n_vms + 1);

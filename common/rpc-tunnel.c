@@ -16,6 +16,7 @@
 #include "common/rpc-socket.h"
 
 #define BUFFER_BYTES (256u << 10)
+#define ENOUGH_BYTES (64u << 10) // to be worth sending, if more is there at once
 #define SOCKET_BUFFER_BYTES (1u << 20)
 #define STACK_BYTES (256u << 10)
 #define DEAF_MS 30000 // how long the peer may take to end its direction after the local side is gone
@@ -34,6 +35,7 @@ struct tunnel {
 	struct direction out; // socketpair to TLS
 	struct direction in; // TLS to socketpair
 	bool deaf; // nobody is left at the socketpair's other end to take what comes in
+	bool unsent; // something waits in the session for the socket
 	bool broken;
 };
 
@@ -86,8 +88,14 @@ static bool move_out(struct tunnel *tunnel)
 	struct error ignored = ERROR_INIT;
 	bool moved = false;
 
-	if (!out->end_seen && held(out) == 0)
-		moved = filled(tunnel, out, plain(read(tunnel->fd, out->buffer, BUFFER_BYTES)));
+	// Whoever writes small pieces must not make a record, and a packet, of each.
+	while (!tunnel->unsent && !out->end_seen && out->head == 0 && out->used < ENOUGH_BYTES &&
+		!tunnel->broken) {
+		if (!filled(tunnel, out,
+			    plain(read(tunnel->fd, out->buffer + out->used, BUFFER_BYTES - out->used))))
+			break;
+		moved = true;
+	}
 	while (held(out) > 0 && !tunnel->broken) {
 		if (!emptied(tunnel, out,
 			    tls_session_write(tunnel->tls, out->buffer + out->head, held(out), &ignored)))
@@ -99,6 +107,9 @@ static bool move_out(struct tunnel *tunnel)
 		out->end_told = result == 0;
 		tunnel->broken = result == -1;
 	}
+	int sent = tunnel->broken ? 0 : tls_session_flush(tunnel->tls, &ignored);
+	tunnel->unsent = sent == TLS_AGAIN;
+	tunnel->broken |= sent == -1;
 	return moved;
 }
 
@@ -135,7 +146,7 @@ static bool wait_for_more(struct tunnel *tunnel)
 	struct pollfd fds[2] = { { .fd = tls_session_fd(tunnel->tls) }, { .fd = tunnel->fd } };
 	const struct direction *out = &tunnel->out, *in = &tunnel->in;
 
-	if (held(out) > 0 || (out->end_seen && !out->end_told))
+	if (held(out) > 0 || tunnel->unsent || (out->end_seen && !out->end_told))
 		fds[0].events |= POLLOUT;
 	else if (!out->end_seen)
 		fds[1].events |= POLLIN;
@@ -157,15 +168,20 @@ static bool wait_for_more(struct tunnel *tunnel)
 	return ready > 0;
 }
 
+static bool ended(const struct tunnel *tunnel)
+{
+	return tunnel->broken || (tunnel->out.end_told && tunnel->in.end_told && !tunnel->unsent);
+}
+
 static void *tunnel_main(void *data)
 {
 	struct tunnel *tunnel = data;
 	bool more = true;
 
-	while (more && !tunnel->broken && !(tunnel->out.end_told && tunnel->in.end_told)) {
+	while (more && !ended(tunnel)) {
 		bool moved = move_out(tunnel);
 		moved |= move_in(tunnel);
-		if (!moved && !tunnel->broken && !(tunnel->out.end_told && tunnel->in.end_told))
+		if (!moved && !ended(tunnel))
 			more = wait_for_more(tunnel);
 	}
 	tunnel_free(tunnel);

@@ -17,26 +17,37 @@
 #include "common/tls-private.h"
 
 #define BULK_BUFFER_BYTES (128u << 10)
+#define CORK_BYTES (288u << 10) // what a tunnel reads at once, in records
 
 struct tls_session {
 	SSL *ssl;
 	BIO_METHOD *method;
 	int fd;
 	bool broken; // no good-bye any more
+	uint8_t *cork; // bulk: records that wait for tls_session_flush, from `head` to `used`
+	size_t head, used;
 	char expected[64]; // the peer's node name; empty: any
 	char fingerprint[65]; // of the CA that a joining node trusts
 };
 
 // ---- the BIO
 
-static int fd_of(BIO *bio)
+static ssize_t put_in_cork(struct tls_session *session, const char *bytes, size_t count)
 {
-	return ((struct tls_session *)BIO_get_data(bio))->fd;
+	if (count > CORK_BYTES - session->used) {
+		errno = EAGAIN;
+		return -1;
+	}
+	memcpy(session->cork + session->used, bytes, count);
+	session->used += count;
+	return (ssize_t)count;
 }
 
 static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *written)
 {
-	ssize_t put = send(fd_of(bio), bytes, count, MSG_NOSIGNAL);
+	struct tls_session *session = BIO_get_data(bio);
+	ssize_t put = session->cork ? put_in_cork(session, bytes, count)
+				    : send(session->fd, bytes, count, MSG_NOSIGNAL);
 
 	BIO_clear_retry_flags(bio);
 	if (put < 0) {
@@ -50,7 +61,8 @@ static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *written)
 
 static int bio_read(BIO *bio, char *bytes, size_t count, size_t *got)
 {
-	ssize_t taken = recv(fd_of(bio), bytes, count, 0);
+	const struct tls_session *session = BIO_get_data(bio);
+	ssize_t taken = recv(session->fd, bytes, count, 0);
 
 	BIO_clear_retry_flags(bio);
 	if (taken <= 0) {
@@ -201,9 +213,14 @@ void tls_session_free(struct tls_session *session)
 	if (!session)
 		return;
 	ERR_clear_error();
-	if (session->ssl && !session->broken)
+	if (session->ssl && !session->broken) {
+		struct error ignored = ERROR_INIT;
 		SSL_shutdown(session->ssl);
+		if (tls_session_flush(session, &ignored) < 0)
+			session->broken = true; // it cannot be said any more
+	}
 	SSL_free(session->ssl);
+	free(session->cork);
 	BIO_meth_free(session->method);
 	close(session->fd);
 	ERR_clear_error();
@@ -400,8 +417,30 @@ int tls_session_end_write(struct tls_session *session, struct error *err)
 	return result >= 0 ? 0 : outcome(session, result, errno, err);
 }
 
+int tls_session_flush(struct tls_session *session, struct error *err)
+{
+	while (session->head < session->used) {
+		ssize_t put = send(session->fd, session->cork + session->head, session->used - session->head,
+			MSG_NOSIGNAL);
+		if (put < 0 && (errno == EAGAIN || errno == EINTR))
+			return TLS_AGAIN;
+		if (put < 0) {
+			session->broken = true;
+			return error_set_errno(err, errno, "the connection broke");
+		}
+		session->head += (size_t)put;
+	}
+	session->head = session->used = 0;
+	return 0;
+}
+
 void tls_session_set_bulk(struct tls_session *session)
 {
+	// Without memory for it each record is a packet, as before.
+	session->cork = malloc(CORK_BYTES);
+	// Buffers stay: at this size each one would be mapped and unmapped anew.
+	SSL_free_buffers(session->ssl);
+	SSL_clear_mode(session->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_read_ahead(session->ssl, 1);
 	SSL_set_default_read_buffer_len(session->ssl, BULK_BUFFER_BYTES);
 }

@@ -31,7 +31,9 @@ ssize_t tls_session_peek(struct tls_session *session, void *bytes, size_t count,
 ssize_t tls_session_write(struct tls_session *session, const void *bytes, size_t count, struct error *err) MUST_CHECK;
 // No more will be written: the peer reads its end. Reading goes on. 0, TLS_AGAIN or -1.
 int tls_session_end_write(struct tls_session *session, struct error *err) MUST_CHECK;
-// For bulk data: larger pieces read from the socket.
+// For bulk data: larger pieces read from the socket, and what is written waits for tls_session_flush, so that many records make one packet; when
+// there is no room for it any more, writing says TLS_AGAIN.
 void tls_session_set_bulk(struct tls_session *session);
+int tls_session_flush(struct tls_session *session, struct error *err) MUST_CHECK;	// 0: nothing waits; TLS_AGAIN; -1
 
 #endif

@@ -47,6 +47,9 @@ static int group_create(struct session *session, const struct args *args, struct
 		(Holdfast__StorageKind)args_number(args, "storage", HOLDFAST__STORAGE_KIND__STORAGE_DRBD);
 	group.directory = args_text(args, "directory");
 	group.n_replicas = args_count(args, "replicas");
+	group.live_policy = (Holdfast__LivePolicy)args_number(
+		args, "live-policy", HOLDFAST__LIVE_POLICY__LIVE_THROTTLE);
+	group.max_pause_ms = (uint32_t)args_number(args, "max-pause", 0);
 	if (group.directory[0] && group.storage != HOLDFAST__STORAGE_KIND__STORAGE_FILE)
 		return error_set(err, ERROR_USAGE,
 			"--directory is for --storage file: give that too, or leave the directory out");
@@ -187,9 +190,13 @@ static int group_set(struct session *session, const struct args *args, struct er
 	set.name = args_text(args, "GROUP");
 	set.set_preferred = args_count(args, "preferred") > 0;
 	set.set_possible = args_count(args, "possible") > 0;
-	if (!set.set_preferred && !set.set_possible)
+	set.set_live_policy = args_count(args, "live-policy") > 0;
+	set.live_policy = (Holdfast__LivePolicy)args_number(args, "live-policy", 0);
+	set.set_max_pause = args_count(args, "max-pause") > 0;
+	set.max_pause_ms = (uint32_t)args_number(args, "max-pause", 0);
+	if (!set.set_preferred && !set.set_possible && !set.set_live_policy && !set.set_max_pause)
 		return error_set(err, ERROR_USAGE,
-			"group set: give --preferred, --possible or both: see `holdfast group set --help`");
+			"group set: say what is to be changed: see `holdfast group set --help`");
 	cleanup_free char **preferred = names_of(args, "preferred", &set.n_preferred);
 	cleanup_free char **possible = names_of(args, "possible", &set.n_possible);
 	if (!preferred || !possible)
@@ -203,6 +210,20 @@ static int group_set(struct session *session, const struct args *args, struct er
 
 #define OPTION_PREFERRED \
 	{ .name = "preferred", .kind = ARG_NAMES, .what = "node", .help = "where it should run, the best first" }
+// What a live move does with a guest that writes to its memory faster than it can be copied.
+#define OPTION_LIVE_POLICY                                                                                   \
+	{ .name = "live-policy",                                                                             \
+		.kind = ARG_CHOICE,                                                                          \
+		.what = "policy",                                                                            \
+		.choices = "throttle|keep-trying|quick|give-up",                                             \
+		.help = "live moves of a guest that writes too fast: throttle it [default], keep-trying, "   \
+			"quick: stop it for the rest, give-up" }
+#define OPTION_POLICY_PAUSE                                                                                  \
+	{ .name = "max-pause",                                                                               \
+		.kind = ARG_NUMBER,                                                                          \
+		.what = "ms",                                                                                \
+		.most = 3600000,                                                                             \
+		.help = "how long the live policy quick may stop guests [1000]" }
 
 static const struct arg one_group[] = { OPERAND_GROUP, ARGS_END };
 static const struct arg create_options[] = {
@@ -230,6 +251,8 @@ static const struct arg create_options[] = {
 		.least = MIB,
 		.help = "of the state volume, which holds saved memory: more than that of all its VMs "
 			"[256M]" },
+	OPTION_LIVE_POLICY,
+	OPTION_POLICY_PAUSE,
 	ARGS_END,
 };
 static const struct arg start_options[] = {
@@ -274,6 +297,8 @@ static const struct arg set_options[] = {
 		.kind = ARG_NAMES,
 		.what = "node",
 		.help = "where it may run at all; the node that it runs on now is one of them" },
+	OPTION_LIVE_POLICY,
+	OPTION_POLICY_PAUSE,
 	ARGS_END,
 };
 static const struct arg delete_options[] = {
@@ -310,10 +335,11 @@ const struct verb group_verbs[] = {
 	},
 	{
 		.name = "set",
-		.summary = "change who should, and who may, own a group",
+		.summary = "change who should, and who may, own a group, and how it moves live",
 		.text = "It is not moved by this. A replicated group can be owned by the two nodes that hold "
 			"its data.",
-		.example = "holdfast group set web --preferred b1,a1",
+		.example = "holdfast group set web --preferred b1,a1\n"
+			   "holdfast group set web --live-policy quick --max-pause 500",
 		.operands = one_group,
 		.options = set_options,
 		.run = group_set,

@@ -145,6 +145,10 @@ void show_group(const struct printer *printer, const ProtobufCMessage *message)
 	print_field(printer, "possible", "%s", possible ? possible : "");
 	print_field(printer, "storage", "%s",
 		print_enum(word, &holdfast__storage_kind__descriptor, (int)group->storage));
+	print_field(printer, "live policy", "%s",
+		print_enum(word, &holdfast__live_policy__descriptor, (int)group->live_policy));
+	if (group->max_pause_ms)
+		print_field(printer, "max pause", "%u ms", group->max_pause_ms);
 	print_field(printer, "VMs", "%s", vms ? vms : "");
 	if (group->current[0])
 		print_field(printer, "current data", "only on %s", group->current);

@@ -120,6 +120,8 @@ Holdfast__GroupStatus *group_status(struct group *group)
 		group_wanted(group) == WANTED_STARTED;
 	status->owner = copy(here ? group->hv->config.node : "");
 	copy_texts(&status->preferred, &status->n_preferred, definition->preferred, definition->n_preferred);
+	status->live_policy = definition->live_policy;
+	status->max_pause_ms = definition->max_pause_ms;
 	copy_texts(&status->possible, &status->n_possible, definition->possible, definition->n_possible);
 	for (size_t i = 0; i < group->vm_count; i++) {
 		const struct vm *vm = group->vms[i];

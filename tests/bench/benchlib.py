@@ -36,6 +36,11 @@ def wait_until(what, condition, timeout_s=30, pause_s=0.01):
         time.sleep(pause_s)
 
 
+def load_note():
+    """For a figure's note: how busy the machine is with other things too."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+
+
 def need_packages():
     """The peers: packages that only the benchmarks use."""
     listed = [line.split("#")[0].strip() for line in (SOURCE / "deploy/packages-bench").read_text().splitlines()]

@@ -60,6 +60,7 @@ group web
   preferred:     a1,b1
   possible:      a1,b1
   storage:       drbd
+  live policy:   throttle
   VMs:           db
   current data:  only on a1
   problem:       its replica on b1 is behind

@@ -53,6 +53,9 @@ sends '.vm_create.vm | .control == {cpu_reserve: 20, cpu_limit: 50, cpu_weight: 
     vm create db --group web --memory 2G --disk 1G --disk 1G --nic user --cpu-reserve 20 --cpu-limit 50 --cpu-weight 300 --memory-max 4G \
     --memory-floor 512 --memory-target 1G --disk-limit disk0=iops:500,bytes:20M --disk-limit disk1=none --disk-weight disk1=300 \
     --nic-limit nic0=1M
+sends '.group_create.group | [.live_policy, .max_pause_ms] == ["give-up", 0]' group create web --live-policy give-up
+sends '.group_set | .set_live_policy and .live_policy == "quick" and .set_max_pause and .max_pause_ms == 300 and (.set_preferred or .set_possible | not)' \
+    group set web --live-policy quick --max-pause 300
 sends '.vm_stop == {name: "db", force: false, timeout_s: 120}' vm stop db --timeout 2m
 sends '.vm_stop == {name: "db", force: true, timeout_s: 0}' vm stop db --force
 for verb in start save pause resume reset delete; do

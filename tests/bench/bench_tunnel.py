@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""tunnel-tls: what the tunnel of moves carries over one connection of this machine, with TLS and without. No QEMU, no disk: four threads (one that writes as
+QEMU does, the two tunnels' own, one that reads) and the copying between them."""
+import subprocess
+
+from benchlib import BUILD, Skip, load_note
+
+NAMES = ("tunnel-tls",)
+MIB = 1024
+
+
+def run(names, bench):
+    tls, plain, pki = BUILD / "tests/bench/tunnel-rate-tls", BUILD / "tests/bench/tunnel-rate-plain", BUILD / "tests/tools/make-pki"
+    for program in (tls, plain, pki):
+        if not program.exists():
+            raise Skip(f"{program} is not built: make bench builds it")
+    directory = bench.directory() / "pki"
+    subprocess.run([pki, directory, "a1", "b1"], check=True)
+
+    def rate(*arguments):
+        return float(subprocess.run(list(map(str, arguments)), check=True, capture_output=True, text=True).stdout)
+    ours, reference = bench.in_turn(bench.samples(9), lambda: rate(tls, MIB, directory / "a1", directory / "b1"), lambda: rate(plain, MIB))
+    bench.result("tunnel-tls", "MiB/s", ours, reference, "the same tunnel, plain", f"larger is better, at least 0.7; {load_note()}")

@@ -356,6 +356,12 @@ int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigne
 int qmp_batch(
 	struct qmp *qmp, const struct qmp_step *steps, size_t count, unsigned timeout_ms, struct error *err)
 {
+	return qmp_batch_passing(qmp, steps, NULL, count, timeout_ms, NULL, err);
+}
+
+int qmp_batch_passing(struct qmp *qmp, const struct qmp_step *steps, const int *fds, size_t count,
+	unsigned timeout_ms, json_t **last, struct error *err)
+{
 	struct command *commands[QMP_BATCH_MAX];
 	size_t sent = 0;
 	int result = 0;
@@ -369,7 +375,8 @@ int qmp_batch(
 					QMP_BATCH_MAX);
 			continue;
 		}
-		commands[sent] = submit(qmp, steps[i].command, steps[i].arguments, -1, err);
+		commands[sent] =
+			submit(qmp, steps[i].command, steps[i].arguments, fds ? fds[i] : -1, err);
 		if (!commands[sent])
 			result = -1;
 		else
@@ -378,7 +385,8 @@ int qmp_batch(
 	start_output(qmp);
 	for (size_t i = 0; i < sent; i++) {
 		error_clear(&local);
-		if (await(commands[i], steps[i].command, timeout_ms, NULL, &local) && !result)
+		if (await(commands[i], steps[i].command, timeout_ms, i + 1 == count ? last : NULL, &local) &&
+			!result)
 			result = error_copy(err, &local);
 	}
 	return result;

@@ -28,6 +28,10 @@ int qmp_command(struct qmp *qmp, const char *command, json_t *arguments, unsigne
 #define QMP_BATCH_MAX 80
 struct qmp_step { const char *command; json_t *arguments; };
 int qmp_batch(struct qmp *qmp, const struct qmp_step *steps, size_t count, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
+// The same with more: FDS, one for each step or NULL, are passed with it unless they are -1; *last is the last step's result (the caller's to
+// json_decref; left alone if that failed).
+int qmp_batch_passing(struct qmp *qmp, const struct qmp_step *steps, const int *fds, size_t count, unsigned timeout_ms, json_t **last,
+	struct error *err) MUST_CHECK;	// waits
 // add-fd with SCM_RIGHTS into fd set SET; the caller closes its own copy.
 int qmp_add_fd(struct qmp *qmp, int fd, int set, struct error *err) MUST_CHECK;	// waits
 int qmp_remove_fd(struct qmp *qmp, int set, struct error *err) MUST_CHECK;	// waits

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/disk-format.h"
@@ -18,7 +20,7 @@
 #define PASSED_MAX (2 * QEMU_DISKS_MAX + 1) // parents and UEFI's variables too
 #define CLOSE_TRIES 20
 #define CLOSE_PAUSE_MS 10
-#define STEPS_EACH 5 // QMP commands that a disk takes at most
+#define STEPS_EACH 6 // QMP commands that a disk takes at most
 
 static json_t *node_name(const char *kind, size_t i)
 {
@@ -95,6 +97,7 @@ static int find_nodes(struct vm *vm, struct nodes *nodes, struct error *err)
 // ---- in
 
 struct passed {
+	int fd; // ours, until QEMU has its own
 	bool device, parent_device;
 	uint64_t bytes;
 };
@@ -112,7 +115,7 @@ static int pass_parent(struct vm *vm, size_t i, struct passed *passed, struct er
 	return failed;
 }
 
-static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct error *err)
+static int open_volume(struct vm *vm, size_t i, struct passed *passed, struct error *err)
 {
 	const Holdfast__Group *group = group_spec(vm->group)->group;
 	const Holdfast__Disk *disk = vm->definition->disks[i];
@@ -125,25 +128,39 @@ static int pass_volume(struct vm *vm, size_t i, struct passed *passed, struct er
 	if (fstat(fd, &info))
 		return error_set_errno(err, errno, "disk %s", disk->name);
 	passed->device = S_ISBLK(info.st_mode);
-	if (qmp_add_fd(vm->qmp, fd, qemu_disk_fdset(i), err)) // our own copy is closed with it
+	if (has_parent(vm, i) && pass_parent(vm, i, passed, err))
 		return -1;
-	return has_parent(vm, i) ? pass_parent(vm, i, passed, err) : 0;
+	passed->fd = steal_fd(&fd);
+	return 0;
 }
 
 // From HOLD to the volume that was passed.
 static size_t add_attach_steps(
-	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps)
+	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps, int *fds)
 {
 	size_t count = 0;
 	json_t *parent = has_parent(vm, i) ? qemu_parent_node(i, passed->parent_device,
 						     vm->definition->disks[i]->parent_format)
 					   : NULL;
+	for (size_t k = 0; k < STEPS_EACH; k++)
+		fds[k] = k == 0 ? passed->fd : -1;
+	steps[count++] = (struct qmp_step){ "add-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
 	steps[count++] = (struct qmp_step){ "blockdev-add",
 		is_qcow2(vm, i) ? qemu_qcow_node(i, passed->device, passed->bytes, parent)
 				: qemu_real_node(i, passed->device) };
 	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, is_qcow2(vm, i) ? "qcow" : "real") };
 	steps[count++] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
 	return count;
+}
+
+// One that has both nodes: HOLD was put there for a move, and perhaps in place of the volume.
+static size_t add_back_steps(size_t i, const struct nodes *nodes, struct qmp_step *steps)
+{
+	if (!(nodes->hold & (1u << i)))
+		return 0;
+	steps[0] = (struct qmp_step){ "blockdev-reopen", reopen(i, nodes->qcow & (1u << i) ? "qcow" : "real") };
+	steps[1] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
+	return 2;
 }
 
 static void add_drop(int fdset, struct qmp_step *steps, size_t *count)
@@ -192,27 +209,37 @@ static int drop_one(struct vm *vm, size_t i, struct error *err)
 static int attach_all(struct vm *vm, struct error *err)
 {
 	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
+	int fds[STEPS_EACH * QEMU_DISKS_MAX];
+	struct passed passed[QEMU_DISKS_MAX];
 	struct nodes nodes;
-	size_t count = 0;
+	size_t count = 0, opened = 0;
 	int result = 0;
+	vm_leaving_clear(vm);
 	if (!vm->disk_count || vm->disks == VM_DISKS_REAL)
 		return 0;
 	if (find_nodes(vm, &nodes, err))
 		return -1;
 	vm->disks = VM_DISKS_UNKNOWN;
 	for (size_t i = 0; i < vm->disk_count && !result; i++) {
-		struct passed passed;
-		if ((nodes.real & (1u << i)) || !has_disk(vm, i))
+		if (!has_disk(vm, i))
 			continue;
-		result = pass_volume(vm, i, &passed, err);
+		if (nodes.real & (1u << i)) {
+			for (size_t k = 0; k < STEPS_EACH; k++)
+				fds[count + k] = -1;
+			count += add_back_steps(i, &nodes, steps + count);
+			continue;
+		}
+		result = open_volume(vm, i, &passed[opened], err);
 		if (!result)
-			count += add_attach_steps(vm, i, &passed, steps + count);
+			count += add_attach_steps(vm, i, &passed[opened++], steps + count, fds + count);
 	}
-	vm->fds_linger = true;
+	vm->fds_linger |= opened > 0;
 	// What was prepared before a failure goes in too: vm_detach_disks takes all of it out again.
 	struct error batch_err = ERROR_INIT;
-	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, &batch_err) && !result)
+	if (qmp_batch_passing(vm->qmp, steps, fds, count, QMP_TIMEOUT_MS, NULL, &batch_err) && !result)
 		result = error_copy(err, &batch_err);
+	while (opened > 0)
+		close(passed[--opened].fd);
 	if (result)
 		return error_prefix(err, "VM %s: its disks cannot be attached", vm->name);
 	vm->disks = VM_DISKS_REAL;
@@ -222,11 +249,14 @@ static int attach_all(struct vm *vm, struct error *err)
 int vm_attach_disk(struct vm *vm, size_t i, struct error *err)
 {
 	struct qmp_step steps[STEPS_EACH];
+	int fds[STEPS_EACH];
 	struct passed passed;
-	if (pass_volume(vm, i, &passed, err))
+	if (open_volume(vm, i, &passed, err))
 		return error_prefix(err, "VM %s", vm->name);
-	size_t count = add_attach_steps(vm, i, &passed, steps);
-	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
+	size_t count = add_attach_steps(vm, i, &passed, steps, fds);
+	int result = qmp_batch_passing(vm->qmp, steps, fds, count, QMP_TIMEOUT_MS, NULL, err);
+	close(passed.fd);
+	if (result)
 		return error_prefix(
 			err, "VM %s: disk %s cannot be attached", vm->name, vm->definition->disks[i]->name);
 	vm->fds_linger = true;
@@ -322,20 +352,92 @@ static size_t add_detach_steps(
 	return count;
 }
 
+static size_t add_all_detach_steps(const struct vm *vm, const struct nodes *nodes,
+	const uint64_t bytes[QEMU_DISKS_MAX], struct qmp_step *steps)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < vm->disk_count; i++)
+		if (nodes->real & (1u << i))
+			count += add_detach_steps(vm, i, nodes, bytes[i], steps + count);
+	return count;
+}
+
 static int swap_to_hold(struct vm *vm, const struct nodes *nodes, struct error *err)
 {
 	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX];
 	uint64_t bytes[QEMU_DISKS_MAX];
-	size_t count = 0;
 	if (vm_disk_bytes(vm, bytes, err))
 		return -1;
-	for (size_t i = 0; i < vm->disk_count; i++)
-		if (nodes->real & (1u << i))
-			count += add_detach_steps(vm, i, nodes, bytes[i], steps + count);
+	size_t count = add_all_detach_steps(vm, nodes, bytes, steps);
 	vm->disks = VM_DISKS_UNKNOWN;
 	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
 		return error_prefix(err, "VM %s: its disks cannot be closed", vm->name);
 	vm->disks = VM_DISKS_HOLD;
+	return 0;
+}
+
+// ---- out, within a move: what can be done before the guest stands still is done before
+
+struct vm_leaving {
+	struct nodes nodes;
+	uint64_t bytes[QEMU_DISKS_MAX];
+};
+
+void vm_leaving_clear(struct vm *vm)
+{
+	if (vm->leaving && vm->disks == VM_DISKS_REAL)
+		vm->disks = VM_DISKS_UNKNOWN; // HOLD is still there, beside the real ones
+	free(vm->leaving);
+	vm->leaving = NULL;
+}
+
+int vm_disks_ready_to_leave(struct vm *vm, struct error *err)
+{
+	struct qmp_step steps[QEMU_DISKS_MAX];
+	size_t count = 0;
+	cleanup_free struct vm_leaving *leaving = calloc(1, sizeof(*leaving));
+	if (!leaving)
+		return error_set(err, ERROR_NO_SPACE, "no memory for the disks of VM %s", vm->name);
+	if (!vm->disk_count || vm->disks != VM_DISKS_REAL || vm->leaving)
+		return 0; // nothing to gain, or vm_detach_disks will have to look closely
+	if (query_nodes(vm, &leaving->nodes, err) || vm_disk_bytes(vm, leaving->bytes, err))
+		return -1;
+	for (size_t i = 0; i < vm->disk_count; i++) {
+		uint32_t bit = 1u << i;
+		if (!(leaving->nodes.real & bit) || (leaving->nodes.hold & bit))
+			continue;
+		steps[count++] =
+			(struct qmp_step){ "blockdev-add", qemu_hold_node(i, leaving->bytes[i]) };
+		leaving->nodes.hold |= bit;
+	}
+	vm->leaving = steal_ptr(leaving);
+	if (qmp_batch(vm->qmp, steps, count, QMP_TIMEOUT_MS, err))
+		return error_prefix(err, "VM %s: nothing can be put in place of its disks", vm->name);
+	return 0;
+}
+
+int vm_stop_and_leave(struct vm *vm, json_t *parameters, char status[32], struct error *err)
+{
+	struct qmp_step steps[STEPS_EACH * QEMU_DISKS_MAX + 3];
+	json_t *answer = NULL;
+	size_t count = 0;
+	bool swap = vm->leaving && vm->disks == VM_DISKS_REAL && !vm->fds_linger;
+	steps[count++] = (struct qmp_step){ "stop", NULL };
+	if (parameters)
+		steps[count++] = (struct qmp_step){ "migrate-set-parameters", parameters };
+	if (swap) {
+		count += add_all_detach_steps(vm, &vm->leaving->nodes, vm->leaving->bytes, steps + count);
+		vm->disks = VM_DISKS_UNKNOWN;
+	}
+	steps[count++] = (struct qmp_step){ "query-status", NULL };
+	int result = qmp_batch_passing(vm->qmp, steps, NULL, count, QMP_TIMEOUT_MS, &answer, err);
+	const char *text = json_string_value(json_object_get(answer, "status"));
+	snprintf(status, 32, "%s", text ? text : "unknown");
+	json_decref(answer);
+	if (result)
+		return error_prefix(err, "VM %s does not stop", vm->name);
+	if (swap)
+		vm->disks = VM_DISKS_HOLD;
 	return 0;
 }
 
@@ -422,7 +524,10 @@ static int check_vars_closed(struct vm *vm, struct error *err)
 int vm_detach_disks(struct vm *vm, struct error *err)
 {
 	struct nodes nodes;
-	bool uefi = uefi_has(vm);
+	bool uefi = uefi_has(vm), left = vm->leaving && vm->disks == VM_DISKS_HOLD;
+	vm_leaving_clear(vm);
+	if (left && !uefi)
+		return check_closed(vm, err);
 	if (!uefi && (!vm->disk_count || vm->disks == VM_DISKS_HOLD))
 		return 0;
 	if (fill_linger(vm, err) || find_nodes(vm, &nodes, err))

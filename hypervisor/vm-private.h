@@ -37,6 +37,7 @@ struct vm {
 	bool kvm;
 	enum vm_disks disks;
 	size_t disk_count;		// that it was spawned with
+	struct vm_leaving *leaving;	// what was prepared for closing its disks in a move; NULL: nothing
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
 	double stopped_ms, resumed_ms;	// of the last STOP and RESUME
 	bool io_stopped;		// an I/O error is about to stop it
@@ -73,6 +74,7 @@ int vm_attach_disk(struct vm *vm, size_t i, struct error *err) MUST_CHECK;	// wa
 // ERROR_BUSY: QEMU has its volume still open.
 int vm_await_disk_closed(struct vm *vm, size_t i, struct error *err) MUST_CHECK;	// waits
 int vm_disks_after_continue(struct vm *vm, struct error *err) MUST_CHECK;	// waits
+void vm_leaving_clear(struct vm *vm);	// what vm_disks_ready_to_leave has noted
 // Sizes of its disks as the guest sees them, in their order, for vm_spawn.
 int vm_disk_bytes(struct vm *vm, uint64_t bytes[QEMU_DISKS_MAX], struct error *err) MUST_CHECK;
 int vm_query_status(struct vm *vm, char status[32], struct error *err) MUST_CHECK;	// waits: QEMU's run state

@@ -114,6 +114,7 @@ void vm_free(struct vm *vm)
 	drop_process(vm);
 	vm->wanted = NULL;
 	running_drop(vm);
+	vm_leaving_clear(vm);
 	if (vm->reconnecting)
 		vm->doomed = true; // that task frees it
 	else
@@ -192,6 +193,7 @@ void vm_watch(struct vm *vm, int pidfd)
 	vm->powered_off = (struct task_wait){ 0 };
 	vm->guest_powered_off = false;
 	vm->stopped_ms = vm->resumed_ms = 0;
+	vm_leaving_clear(vm);
 	vm->disks = VM_DISKS_UNKNOWN;
 	vm->exit_source =
 		loop_add_pidfd(group_hypervisor(vm->group)->loop, pidfd, vm->guest.pid, on_exit_seen, vm);

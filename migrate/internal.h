@@ -27,6 +27,7 @@ struct move_vm { // one VM that has a QEMU
 	pid_t pid; // source: of the QEMU that the move was prepared for
 	uint32_t devices; // source: a sum of its definition then: devices may come and go
 	struct copy_view copy; // source, live
+	bool ending; // source, live: QEMU itself has stopped it, and would let it run on if the transfer broke now
 };
 
 struct move {
@@ -38,6 +39,7 @@ struct move {
 	char group_name[64], peer[64];
 	char *address; // source: of the target
 	char *boot; // of the journal that it was read from, or ours
+	uint64_t journal_sequence; // of the last record in its file; 0: there is no file yet
 	uint64_t generation;
 	struct group *group; // NULL for a record of an earlier boot
 	char **paused; // names of the VMs that an administrator paused: they stay so
@@ -105,7 +107,7 @@ int move_volume_bytes(struct moves *moves, const Holdfast__Group *group, size_t 
 int move_answer_fill(Holdfast__MoveAnswer *answer, const struct move *move, struct error *err) MUST_CHECK;
 
 // journal.c
-int move_journal_write(const struct move *move, struct error *err) MUST_CHECK;
+int move_journal_write(struct move *move, struct error *err) MUST_CHECK;
 int move_journal_remove(
 	const struct moves *moves, enum move_side side, const char *group, struct error *err) MUST_CHECK;
 // Reads all journals into moves with `group` NULL. A file that cannot be read is moved aside, logged, and counts as absent.
@@ -167,7 +169,7 @@ struct qemu_move_params {
 };
 int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err) MUST_CHECK;
 int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struct error *err) MUST_CHECK;
-int qemu_move_end_copy(struct vm *vm, struct error *err) MUST_CHECK; // the guest is stopped: all that is left, at once
+json_t *qemu_move_end_copy(void); // parameters for a guest that is stopped: all that is left, at once
 int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *err) MUST_CHECK;
 void qemu_move_measure_dirty(struct vm *vm); // begins; a second later:
 double qemu_move_dirty_rate(struct vm *vm); // bytes per second; negative: not measured
@@ -181,7 +183,5 @@ uint64_t qemu_move_bytes(struct vm *vm);	// waits: of memory, sent by the last m
 int qemu_move_cancel(struct vm *vm, struct error *err) MUST_CHECK;
 // After a cancel: a guest that QEMU had stopped for the end of the copy runs again, unless an administrator had paused it.
 int qemu_move_went_on(struct vm *vm, bool paused, struct error *err) MUST_CHECK;
-// Until QEMU can do nothing by itself any more: a guest that QEMU itself has stopped would be continued by it if the transfer broke.
-int qemu_move_pin(struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK;
 
 #endif

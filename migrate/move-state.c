@@ -96,8 +96,9 @@ enum move_owner move_state_owner(enum move_side side, enum move_state state)
 
 bool move_state_journaled(enum move_side side, enum move_state state)
 {
+	// TAKING follows what says the same of a target that starts again: let go, disks and all. It comes while the guest stands still.
 	if (side == MOVE_TARGET)
-		return state != MOVE_NONE && state != MOVE_LOST;
+		return state != MOVE_NONE && state != MOVE_LOST && state != MOVE_TAKING;
 	return state == MOVE_PRECOPY || state == MOVE_QUIESCE || state == MOVE_RELEASED ||
 		state == MOVE_DONE || state == MOVE_BACK || state == MOVE_DEAD;
 }

@@ -57,9 +57,9 @@ int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struc
 		parameters(or_no_limit(bandwidth), downtime_ms), MOVE_CALL_TIMEOUT_MS, NULL, err);
 }
 
-int qemu_move_end_copy(struct vm *vm, struct error *err)
+json_t *qemu_move_end_copy(void)
 {
-	return qemu_move_set(vm, 0, DOWNTIME_ANY_MS, err);
+	return parameters(NO_LIMIT, DOWNTIME_ANY_MS);
 }
 
 int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err)
@@ -264,15 +264,4 @@ int qemu_move_went_on(struct vm *vm, bool paused, struct error *err)
 	bool stands = strcmp(state, "postmigrate") == 0 || strcmp(state, "finish-migrate") == 0;
 	bool thought_paused = strcmp(state, "running") == 0 && vm_state(vm) == HOLDFAST__VM_STATE__VM_PAUSED;
 	return (stands && !paused) || thought_paused ? vm_continue(vm, err) : 0;
-}
-
-int qemu_move_pin(struct vm *vm, unsigned timeout_ms, struct error *err)
-{
-	char state[32];
-
-	if (run_state(vm, state, err) < 0)
-		return -1;
-	if (strcmp(state, "finish-migrate") != 0)
-		return 0; // we stopped it, or the copy is complete already
-	return qemu_move_await(vm, timeout_ms, NULL, err);
 }

@@ -26,24 +26,29 @@ static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct
 {
 	const struct qemu_move_params params = { .bandwidth = move->bandwidth };
 
-	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0)
+	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0 ||
+		vm_disks_ready_to_leave(vm, err) < 0)
 		return -1;
 	return is_live(move) ? 0 : qemu_move_prepare_source(vm, &params, err);
 }
 
 static int stop(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
-	if (vm_stop_cpus(vm, err) < 0)
-		return -1;
+	char status[32];
+
 	// What is left of a live copy goes as fast as it can, and QEMU ends it then.
-	return is_live(move) ? qemu_move_end_copy(vm, err) : 0;
+	if (vm_stop_and_leave(vm, is_live(move) ? qemu_move_end_copy() : NULL, status, err) < 0)
+		return -1;
+	entry->ending = is_live(move) && strcmp(status, "finish-migrate") == 0;
+	return 0;
 }
 
 static int close_disks(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
 	if (vm_detach_disks(vm, err) < 0)
 		return -1;
-	return is_live(move) ? qemu_move_pin(vm, PIN_MS, err) : 0;
+	// Until QEMU can do nothing by itself any more.
+	return entry->ending ? qemu_move_await(vm, PIN_MS, NULL, err) : 0;
 }
 
 // When the first guest that was not paused before stopped.

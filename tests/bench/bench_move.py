@@ -9,23 +9,39 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import threading
 import time
 
-from benchlib import BUILD, Skip, wait_until
+from benchlib import BUILD, Skip, load_note, wait_until
 from daemon import test_guest
 from peer import Libvirtd
 
 SIZES = (128, 512, 2048)
 NAMES = tuple(f"{kind}-{size}" for kind in ("live-pause", "quick-limit") for size in SIZES) + ("quick-peer-512", "quick-peer-2048", "evacuate-20")
 VOLUME = 64 << 20
-KERNEL_MIB = 26  # touched by the guest's kernel and its root file system
+KERNEL_MIB = 46  # touched by the guest's kernel, its root file system and what it reads
+FILL_S = 120
+ASK_S = 120
 
 
 def held_mib(memory_mib, touched=0.7):
     """What the program in the guest holds, so that TOUCHED of the memory is in use."""
     return max(int(memory_mib * touched) - KERNEL_MIB, 4)
+
+
+def filled(console):
+    if "Out of memory" in console:
+        raise RuntimeError("the guest has too little memory for what it is to hold")
+    return "MEM filled" in console
+
+
+def by_step(events):
+    """The median of each step of the pause, for a figure's note."""
+    names = list(dict.fromkeys(step["name"] for event in events for step in event["steps"]))
+    median = {name: statistics.median(next((step["ms"] for step in event["steps"] if step["name"] == name), 0) for event in events) for name in names}
+    return ", ".join(f"{name} {ms:.1f}" for name, ms in median.items())
 
 
 class Pair:
@@ -36,7 +52,7 @@ class Pair:
         for path in (self.tool, BUILD / "tests/tools/make-pki"):
             if not path.exists():
                 raise Skip(f"{path} is not built: make check TESTS= builds it")
-        self.directory = bench.directory()
+        self.directory, self.runs = bench.directory(), bench.directory("/dev/shm")  # a tmpfs, as /run is
         (self.directory / "volumes").mkdir()
         subprocess.run([BUILD / "tests/tools/make-pki", self.directory / "pki", "a1", "b1"], check=True)
         net = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}"
@@ -64,19 +80,20 @@ class Pair:
             (home / "conf").write_text(f"[node]\nname={node}\naddress={self.address[node]}\n[hypervisor]\naccel=tcg\nmemory-reserve-mib=64\n"
                                        f"uid-base={2100000 + 1000 * number}\nserial-directory={self.directory}\n[storage]\ndirectory={self.directory}/volumes\n")
             self.daemons.append(subprocess.Popen(
-                [program, "--config", home / "conf", "--run-dir", home / "run", "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
+                [program, "--config", home / "conf", "--run-dir", self.runs / node, "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
                  "--log", home / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
             wait_until(f"hypervisord of {node}", lambda: self.ask(node, {"ping": {}}, check=False) is not None)
             self.ask(node, {"replica_apply": {"spec": self.spec, "node": node}})
         self.here, self.there = "a1", "b1"
         self.ask("a1", {"host_group_start": {"spec": self.spec, "generation": int(time.time() * 1000), "timeout_ms": 60000, "node": "a1"}})
-        wait_until("the guests to have filled their memory", lambda: all("MEM filled" in self.console(name) for name in names), 300)
+        wait_until("the guests to have filled their memory", lambda: all(filled(self.console(name)) for name in names), FILL_S)
 
     def console(self, name):
-        return "".join(path.read_text(errors="replace") for path in self.directory.glob(f"*/run/vms/{name}/console.log"))
+        return "".join(path.read_text(errors="replace") for path in self.runs.glob(f"*/vms/{name}/console.log"))
 
     def ask(self, node, request, check=True):
-        done = subprocess.run([self.tool, self.directory / node / "run/hypervisord.sock", "600000", json.dumps(request)], capture_output=True, text=True)
+        done = subprocess.run([self.tool, self.runs / node / "hypervisord.sock", str(ASK_S * 1000), json.dumps(request)], capture_output=True, text=True,
+                              timeout=ASK_S + 10)
         if done.returncode:
             if check:
                 raise RuntimeError(f"{node}: {done.stdout}{done.stderr}")
@@ -96,7 +113,7 @@ class Pair:
         for daemon in self.daemons:
             daemon.kill()
             daemon.wait()
-        for record in self.directory.glob("*/run/vms/*/guest.json"):
+        for record in self.runs.glob("*/vms/*/guest.json"):
             pid = json.loads(record.read_text())["pid"]
             try:
                 if pid > 1 and "qemu" in pathlib.Path(f"/proc/{pid}/comm").read_text():
@@ -156,7 +173,7 @@ class Peers:
         self.name = "peer"
         # RAM as ours under TCG: pre-copy corrupts guests at round sizes.
         self.nodes[0].create(self.name, memory_mib * 1024 + 8, extra, devices, paused=False)
-        wait_until("the peer's guest to have filled its memory", lambda: "MEM filled" in self.console.read_text(errors="replace"), 300)
+        wait_until("the peer's guest to have filled its memory", lambda: filled(self.console.read_text(errors="replace")), FILL_S)
 
     def live(self):
         """Pause of a live migration in ms."""
@@ -203,9 +220,14 @@ def run_size(names, bench, size):
     why = "" if good or not wants_peer else f"no reference: {peers}"
     count = bench.samples(5)
     if f"live-pause-{size}" in names:
-        functions = [lambda: pair.move("live")["pause_ms"]] + ([peers.live] if good else [])
-        ours, *reference = bench.in_turn(count, *functions)
-        bench.result(f"live-pause-{size}", "ms", ours, reference[0] if reference else None, "virsh migrate --live", why or "smaller is better")
+        events = []
+
+        def live():
+            events.append(pair.move("live"))
+            return events[-1]["pause_ms"]
+        ours, *reference = bench.in_turn(count, live, *([peers.live] if good else []))
+        note = f"smaller is better; {min(ours):.0f} to {max(ours):.0f}; {by_step(events)}; {load_note()}"
+        bench.result(f"live-pause-{size}", "ms", ours, reference[0] if reference else None, "virsh migrate --live", "; ".join(filter(None, (why, note))))
     if f"quick-limit-{size}" in names:
         limits = []
 
@@ -213,11 +235,12 @@ def run_size(names, bench, size):
             event = pair.move("quick")
             limits.append(moved_mib(event) / raw_mib_s() * 1000)
             return event["pause_ms"]
-        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket", "smaller is better")
+        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket", f"smaller is better; {load_note()}")
     if f"quick-peer-{size}" in names:
         functions = [lambda: pair.move("quick")["pause_ms"]] + ([peers.quick] if good else [])
         ours, *reference = bench.in_turn(min(count, 3), *functions)
-        bench.result(f"quick-peer-{size}", "ms", ours, reference[0] if reference else None, "virsh save + copy + restore", why or "smaller is better")
+        bench.result(f"quick-peer-{size}", "ms", ours, reference[0] if reference else None, "virsh save + copy + restore",
+                     f"{why or 'smaller is better'}; {load_note()}")
     bench.clean_up()
 
 
@@ -232,7 +255,7 @@ def evacuate(bench):
         limits.append(moved_mib(event) / raw_mib_s() * 1000)
         return took
     bench.result("evacuate-20", "ms", [sample() for _ in range(bench.samples(3))], limits, "bytes over a raw socket",
-                 "smaller is better; preparation included")
+                 f"smaller is better; preparation included; {load_note()}")
 
 
 def run(names, bench):

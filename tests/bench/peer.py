@@ -7,6 +7,7 @@ import subprocess
 
 from benchlib import Skip, need_packages, wait_until
 
+RUN_S = 180
 USER = 65534  # nobody: libvirt wants a user that has a name
 
 
@@ -39,7 +40,7 @@ class Libvirtd:
 
     def run(self, *arguments, check=True):
         done = subprocess.run(["virsh", "--quiet", *map(str, arguments)], env=self.environment, user=USER, group=USER, extra_groups=[],
-                              cwd=self.directory, capture_output=True, text=True)
+                              cwd=self.directory, capture_output=True, text=True, timeout=RUN_S)
         if check and done.returncode:
             raise RuntimeError(f"virsh {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done

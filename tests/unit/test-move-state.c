@@ -84,7 +84,9 @@ static void states_that_matter_are_journaled(void **state)
 	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_PRECOPY));
 	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_QUIESCE));
 	assert_true(move_state_journaled(MOVE_SOURCE, MOVE_RELEASED));
-	assert_true(move_state_journaled(MOVE_TARGET, MOVE_TAKING));
+	assert_true(move_state_journaled(MOVE_TARGET, MOVE_PREPARED));
+	assert_true(move_state_journaled(MOVE_TARGET, MOVE_PRECOPY));
+	assert_false(move_state_journaled(MOVE_TARGET, MOVE_TAKING)); // recovered from as the two above are
 	assert_true(move_state_journaled(MOVE_TARGET, MOVE_COMMITTED));
 	assert_false(move_state_journaled(MOVE_SOURCE, MOVE_PREPARED));
 }

@@ -94,13 +94,14 @@ json_t *qemu_hold_node(size_t i, uint64_t bytes)
 		"driver", "null-co", "node-name", below, "size", (json_int_t)bytes, "inject-error", errors);
 }
 
+// QEMU 7.2 reads its commands byte by byte, 5 to 15 us each, and these are read while a guest that moves stands still: no default is said.
 json_t *qemu_real_node(size_t i, bool device)
 {
 	char name[32], path[32];
 	node_name(name, "real", i);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_disk_fdset(i));
-	return json_pack("{s:s s:s s:s s:s s:{s:b s:b}}", "driver", device ? "host_device" : "file",
-		"node-name", name, "filename", path, "aio", "threads", "cache", "direct", 1, "no-flush", 0);
+	return json_pack("{s:s s:s s:s s:{s:b}}", "driver", device ? "host_device" : "file", "node-name", name,
+		"filename", path, "cache", "direct", 1);
 }
 
 static json_t *no_cache(void)

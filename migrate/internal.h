@@ -169,7 +169,8 @@ struct qemu_move_params {
 };
 int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err) MUST_CHECK;
 int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struct error *err) MUST_CHECK;
-json_t *qemu_move_end_copy(void); // parameters for a guest that is stopped: all that is left, at once
+// Parameters for a guest that is stopped: all that is left, at once. BANDWIDTH: the limit that there was; 0: none.
+json_t *qemu_move_end_copy(uint64_t bandwidth);
 int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *err) MUST_CHECK;
 void qemu_move_measure_dirty(struct vm *vm); // begins; a second later:
 double qemu_move_dirty_rate(struct vm *vm); // bytes per second; negative: not measured

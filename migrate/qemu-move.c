@@ -57,9 +57,11 @@ int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struc
 		parameters(or_no_limit(bandwidth), downtime_ms), MOVE_CALL_TIMEOUT_MS, NULL, err);
 }
 
-json_t *qemu_move_end_copy(void)
+json_t *qemu_move_end_copy(uint64_t bandwidth)
 {
-	return parameters(NO_LIMIT, DOWNTIME_ANY_MS);
+	// The shorter, the sooner it is read (qemu-args.c).
+	return bandwidth ? parameters(NO_LIMIT, DOWNTIME_ANY_MS)
+			 : json_pack("{s:i}", "downtime-limit", (int)DOWNTIME_ANY_MS);
 }
 
 int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err)

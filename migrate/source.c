@@ -34,10 +34,12 @@ static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct
 
 static int stop(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
+	// A copy that stands still from the beginning (rest_quick) is still held back.
+	uint64_t limit = move->rest_quick ? UINT64_MAX : move->bandwidth;
 	char status[32];
 
 	// What is left of a live copy goes as fast as it can, and QEMU ends it then.
-	if (vm_stop_and_leave(vm, is_live(move) ? qemu_move_end_copy() : NULL, status, err) < 0)
+	if (vm_stop_and_leave(vm, is_live(move) ? qemu_move_end_copy(limit) : NULL, status, err) < 0)
 		return -1;
 	entry->ending = is_live(move) && strcmp(status, "finish-migrate") == 0;
 	return 0;

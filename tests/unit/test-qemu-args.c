@@ -163,7 +163,7 @@ static void the_real_node_is_a_descriptor(void **state)
 	assert_string_equal(json_string_value(json_object_get(node, "node-name")), "real1");
 	assert_string_equal(json_string_value(json_object_get(node, "filename")), "/dev/fdset/65");
 	assert_true(json_is_true(json_object_get(json_object_get(node, "cache"), "direct")));
-	assert_true(json_is_false(json_object_get(json_object_get(node, "cache"), "no-flush")));
+	assert_null(json_object_get(json_object_get(node, "cache"), "no-flush")); // not: the default
 	json_decref(node);
 	node = qemu_real_node(0, false);
 	assert_string_equal(json_string_value(json_object_get(node, "driver")), "file");

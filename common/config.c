@@ -47,6 +47,8 @@ static const struct key keys[] = {
 	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
 		CONFIG_LOG_DIRECTORY, 0, 0, 0, NULL },
 	{ "cluster", "moves-at-once", KEY_NUMBER, offsetof(struct config, moves_at_once), NULL, 2, 1, 64, NULL },
+	{ "migration", "bandwidth", KEY_NUMBER, offsetof(struct config, move_bandwidth_mib), NULL, 0, 0, 1u << 20,
+		NULL },
 	{ "hypervisor", "uefi-code", KEY_PATH, offsetof(struct config, uefi_code),
 		"/usr/share/OVMF/OVMF_CODE_4M.fd", 0, 0, 0, NULL },
 	{ "hypervisor", "uefi-vars", KEY_PATH, offsetof(struct config, uefi_vars),

@@ -27,6 +27,7 @@ struct move_vm { // one VM that has a QEMU
 	pid_t pid; // source: of the QEMU that the move was prepared for
 	uint32_t devices; // source: a sum of its definition then: devices may come and go
 	struct copy_view copy; // source, live
+	uint64_t share; // source: bytes per second that its QEMU was last told; 0: no limit
 	bool ending; // source, live: QEMU itself has stopped it, and would let it run on if the transfer broke now
 };
 
@@ -82,6 +83,8 @@ void move_free(struct move *move); // unlinks; the journal stays
 void move_pause_clear(struct move *move);
 int move_pause_add(struct move *move, const char *vm,
 	struct error *err) MUST_CHECK; // VM stays paused, whoever has it in the end
+// Of what the move, and all moves that leave this node, may send in a second: what is one VM's. 0: no limit.
+uint64_t move_share(const struct move *move);
 int move_add_vm(struct move *move, const char *name, struct error *err) MUST_CHECK;
 struct vm *move_vm_find(const struct move *move, size_t i); // NULL: it is gone
 // Runs WORK for each of the move's VMs, at the same time, and waits for all. The first error is reported.

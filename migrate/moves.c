@@ -128,6 +128,25 @@ int move_add_vm(struct move *move, const char *name, struct error *err)
 	return 0;
 }
 
+// It sends memory now, or is about to.
+static bool sends(const struct move *move)
+{
+	return move->side == MOVE_SOURCE && move->group && move->vms &&
+		(move->state == MOVE_PRECOPY || move->state == MOVE_QUIESCE || move->state == MOVE_RELEASED);
+}
+
+uint64_t move_share(const struct move *move)
+{
+	uint64_t whole = move->bandwidth, node = (uint64_t)move->moves->hv->config.move_bandwidth_mib << 20;
+	unsigned senders = !sends(move);
+
+	for (const struct move *other = move->moves->first; other; other = other->next)
+		senders += sends(other);
+	if (node && (!whole || node / senders < whole))
+		whole = node / senders;
+	return whole ? whole / (move->vm_count ? move->vm_count : 1) + 1 : 0;
+}
+
 struct vm *move_vm_find(const struct move *move, size_t i)
 {
 	for (size_t k = 0; k < group_vm_count(move->group); k++) {

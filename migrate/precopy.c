@@ -24,11 +24,6 @@ static const struct {
 	unsigned pause_ms;
 } budgets[] = { { 0, 5 }, { 1500, 20 }, { 4000, 60 }, { 8000, 150 }, { 14000, 300 } };
 
-static uint64_t share(const struct move *move)
-{
-	return move->bandwidth ? move->bandwidth / move->vm_count + 1 : 0;
-}
-
 static bool user_paused(const struct move *move, const char *vm)
 {
 	for (size_t i = 0; i < move->paused_count; i++) {
@@ -45,11 +40,12 @@ static int set_up(struct move *move, struct move_vm *entry, struct vm *vm, struc
 	const struct qemu_move_params params = {
 		.live = true,
 		.throttle = move->policy == HOLDFAST__LIVE_POLICY__LIVE_THROTTLE,
-		.bandwidth = move->gentle ? HOLD_BANDWIDTH : share(move),
+		.bandwidth = move->gentle ? HOLD_BANDWIDTH : move_share(move),
 	};
 
 	entry->copy.held = move->gentle;
-	entry->copy.limit_bytes_s = share(move);
+	entry->share = move_share(move);
+	entry->copy.limit_bytes_s = (double)entry->share;
 	return qemu_move_prepare_source(vm, &params, err);
 }
 
@@ -100,6 +96,18 @@ static int hold_back(struct move_vm *entry, struct vm *vm, struct error *err)
 	return qemu_move_set(vm, HOLD_BANDWIDTH, 1, err);
 }
 
+// Other moves that began or ended have changed its share.
+static int share_anew(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	uint64_t share = move_share(move);
+
+	if (entry->copy.held || entry->share == share)
+		return 0;
+	entry->share = share;
+	entry->copy.limit_bytes_s = (double)share;
+	return qemu_move_set(vm, share, 1, err);
+}
+
 static int give_up(const struct move *move, const struct move_vm *entry, struct error *err)
 {
 	char figures[160];
@@ -126,7 +134,7 @@ static int look(struct move *move, struct error *err)
 
 	if (!move->leased || !rpc_client_alive(move->control))
 		return error_set(err, ERROR_UNREACHABLE, "node %s has let go of the move", move->peer);
-	if (move_each(move, look_at, err) < 0)
+	if (move_each(move, look_at, err) < 0 || move_each(move, share_anew, err) < 0)
 		return -1;
 	for (size_t i = 0; i < move->vm_count; i++) {
 		struct move_vm *entry = &move->vms[i];
@@ -263,7 +271,7 @@ static int full_speed(struct move *move, struct move_vm *entry, struct vm *vm, s
 {
 	entry->copy.held = false;
 	entry->copy.mark_ms = 0;
-	return qemu_move_set(vm, share(move), budgets[0].pause_ms, err);
+	return qemu_move_set(vm, move_share(move), budgets[0].pause_ms, err);
 }
 
 static int allow_pause(struct move *move, unsigned pause_ms, struct error *err)
@@ -274,7 +282,7 @@ static int allow_pause(struct move *move, unsigned pause_ms, struct error *err)
 		if (!vm)
 			return error_set(err, ERROR_NOT_FOUND, "VM %s is gone", move->vms[i].name);
 		if (move->vms[i].copy.now.status == COPY_ACTIVE &&
-			qemu_move_set(vm, share(move), pause_ms, err) < 0)
+			qemu_move_set(vm, move_share(move), pause_ms, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -24,7 +24,7 @@ static bool is_live(const struct move *move)
 
 static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
-	const struct qemu_move_params params = { .bandwidth = move->bandwidth };
+	const struct qemu_move_params params = { .bandwidth = move_share(move) };
 
 	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0 ||
 		vm_disks_ready_to_leave(vm, err) < 0)
@@ -35,7 +35,7 @@ static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct
 static int stop(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
 	// A copy that stands still from the beginning (rest_quick) is still held back.
-	uint64_t limit = move->rest_quick ? UINT64_MAX : move->bandwidth;
+	uint64_t limit = move->rest_quick ? UINT64_MAX : move_share(move);
 	char status[32];
 
 	// What is left of a live copy goes as fast as it can, and QEMU ends it then.

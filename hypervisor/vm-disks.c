@@ -281,6 +281,8 @@ static int fill_linger(struct vm *vm, struct error *err)
 	vm->fds_linger = false;
 	json_array_foreach (sets, index, set) {
 		json_int_t id = json_integer_value(json_object_get(set, "fdset-id"));
+		if (!json_array_size(json_object_get(set, "fds")))
+			continue; // there is no more than what its disk uses
 		if ((id >= qemu_disk_fdset(0) && id < qemu_disk_fdset(QEMU_DISKS_MAX)) ||
 			(id >= qemu_parent_fdset(0) && id < qemu_parent_fdset(QEMU_DISKS_MAX)) ||
 			id == qemu_vars_fdset(QEMU_VARS_REAL))
@@ -398,10 +400,15 @@ int vm_disks_ready_to_leave(struct vm *vm, struct error *err)
 	cleanup_free struct vm_leaving *leaving = calloc(1, sizeof(*leaving));
 	if (!leaving)
 		return error_set(err, ERROR_NO_SPACE, "no memory for the disks of VM %s", vm->name);
-	if (!vm->disk_count || vm->disks != VM_DISKS_REAL || vm->leaving)
-		return 0; // nothing to gain, or vm_detach_disks will have to look closely
-	if (query_nodes(vm, &leaving->nodes, err) || vm_disk_bytes(vm, leaving->bytes, err))
+	if (!vm->disk_count || vm->disks == VM_DISKS_HOLD || vm->leaving)
+		return 0;
+	if (fill_linger(vm, err) || query_nodes(vm, &leaving->nodes, err) ||
+		vm_disk_bytes(vm, leaving->bytes, err))
 		return -1;
+	for (size_t i = 0; i < vm->disk_count; i++)
+		if (has_disk(vm, i) && !(leaving->nodes.real & (1u << i)))
+			return 0; // vm_detach_disks will look closely
+	vm->disks = VM_DISKS_REAL;
 	for (size_t i = 0; i < vm->disk_count; i++) {
 		uint32_t bit = 1u << i;
 		if (!(leaving->nodes.real & bit) || (leaving->nodes.hold & bit))

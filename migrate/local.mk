@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libmigrate.a
 libmigrate_a_SOURCES = \
 	migrate/copy-rule.c \
+	migrate/cpu-check.c \
 	migrate/each.c \
 	migrate/handlers.c \
 	migrate/journal.c \
@@ -14,6 +15,6 @@ libmigrate_a_SOURCES = \
 	migrate/source-prepare.c \
 	migrate/target.c
 
-noinst_HEADERS += migrate/migrate.h migrate/internal.h migrate/copy-rule.h migrate/move-state.h
+noinst_HEADERS += migrate/migrate.h migrate/internal.h migrate/copy-rule.h migrate/cpu-check.h migrate/move-state.h
 EXTRA_DIST += migrate/PROTOCOL.md
 EXTRA_DIST += tests/integration/move-parties.sh tests/integration/test-move-matrix-lab.sh

@@ -45,7 +45,7 @@ static int set_up(struct move *move, struct move_vm *entry, struct vm *vm, struc
 
 	entry->copy.held = move->gentle;
 	entry->share = move_share(move);
-	entry->copy.limit_bytes_s = (double)entry->share;
+	entry->copy.limit_bytes_s = entry->share;
 	return qemu_move_prepare_source(vm, &params, err);
 }
 
@@ -104,7 +104,7 @@ static int share_anew(struct move *move, struct move_vm *entry, struct vm *vm, s
 	if (entry->copy.held || entry->share == share)
 		return 0;
 	entry->share = share;
-	entry->copy.limit_bytes_s = (double)share;
+	entry->copy.limit_bytes_s = share;
 	return qemu_move_set(vm, share, 1, err);
 }
 

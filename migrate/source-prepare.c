@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/qemu-args.h"
+#include "migrate/cpu-check.h"
 
 #define CONNECT_MS 5000u
 #define LEASE_MS 7200000u
@@ -66,7 +67,8 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 	hello->volume_bytes = calloc(spec->group->n_volumes + 1, sizeof(*hello->volume_bytes));
 	hello->moving = calloc(move->vm_count + 1, sizeof(*hello->moving));
 	hello->running = calloc(move->vm_count + 1, sizeof(*hello->running));
-	if (!hello->volume_bytes || !hello->moving || !hello->running)
+	hello->cpu_unavailable = calloc(move->vm_count + 1, sizeof(*hello->cpu_unavailable));
+	if (!hello->volume_bytes || !hello->moving || !hello->running || !hello->cpu_unavailable)
 		return error_set(err, ERROR_NO_SPACE, "no memory for a move");
 	for (size_t i = 0; i < spec->group->n_volumes; i++) {
 		if (move_volume_bytes(move->moves, spec->group, i, &hello->volume_bytes[i], err) < 0)
@@ -83,6 +85,10 @@ static int hello_fill(struct move *move, Holdfast__MoveHello *hello, struct erro
 			continue;
 		hello->running[hello->n_running++] = (Holdfast__Vm *)vm_definition(vm);
 		hello->qemu = (char *)qmp_version(vm_qmp(vm));
+		char *lacks = cpu_unavailable(vm, err);
+		if (!lacks)
+			return -1;
+		hello->cpu_unavailable[hello->n_cpu_unavailable++] = lacks;
 	}
 	return 0;
 }
@@ -105,6 +111,9 @@ static void lease_task(void *data)
 	free(hello.volume_bytes);
 	free(hello.moving);
 	free(hello.running);
+	for (size_t i = 0; i < hello.n_cpu_unavailable; i++)
+		free(hello.cpu_unavailable[i]);
+	free(hello.cpu_unavailable);
 	move->leased = false;
 	task_wake(&move->lease_ready);
 	task_wake(&move->lease_over);

@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/running.h"
+#include "migrate/cpu-check.h"
 
 #define LEASE_MS 3600000u
 #define STREAM_WAIT_MS 5000u
@@ -107,6 +108,27 @@ static int take_running(struct vm *vm, const Holdfast__MoveHello *hello, struct 
 	return running_set(vm, NULL, err);
 }
 
+// The guest has seen its processor's features: none may be missing here.
+static int check_cpu(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
+{
+	char lost[200];
+
+	for (size_t i = 0; i < hello->n_running && i < hello->n_cpu_unavailable; i++) {
+		if (strcmp(hello->running[i]->name, vm_name(vm)) != 0)
+			continue;
+		cleanup_free char *lacks = cpu_unavailable(vm, err);
+		if (!lacks)
+			return -1;
+		if (cpu_lost(hello->cpu_unavailable[i], lacks, lost, sizeof(lost)))
+			return error_set(err, ERROR_FAILED,
+				"VM %s would lose features of its processor that it has on node %s: %s; give it "
+				"a CPU model that all its nodes have (vm create --cpu-model), or move its group "
+				"elsewhere",
+				vm_name(vm), hello->source, lost);
+	}
+	return 0;
+}
+
 static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
 {
 	if (take_running(vm, hello, err) < 0)
@@ -132,7 +154,7 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 	if (vm_spawn(vm, kind, bytes, err) < 0)
 		return -1;
 	if (move_qemu_takes(hello->qemu, qmp_version(vm_qmp(vm))))
-		return 0;
+		return check_cpu(vm, hello, err);
 	return error_set(err, ERROR_FAILED,
 		"this node has QEMU %s and node %s has %s: a guest cannot go to an older QEMU; upgrade this "
 		"node",

@@ -7,6 +7,7 @@ UNIT_TESTS += tests/unit/test-cib-plan
 UNIT_TESTS += tests/unit/test-control
 UNIT_TESTS += tests/unit/test-clone
 UNIT_TESTS += tests/unit/test-copy-rule
+UNIT_TESTS += tests/unit/test-cpu-check
 UNIT_TESTS += tests/unit/test-error
 UNIT_TESTS += tests/unit/test-fence
 UNIT_TESTS += tests/unit/test-file
@@ -37,6 +38,7 @@ tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/rpc-fixture.c tes
 tests_unit_test_move_state_LDADD = libmigrate.a $(UNIT_LIBS)
 tests_unit_test_move_parties_LDADD = libmigrate.a $(UNIT_LIBS)
 tests_unit_test_copy_rule_LDADD = libmigrate.a $(UNIT_LIBS)
+tests_unit_test_cpu_check_LDADD = libmigrate.a libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 
 tests_unit_test_cib_SOURCES = tests/unit/test-cib.c tests/unit/cib-fixture.c tests/unit/cib-fixture.h
 tests_unit_test_cib_LDADD = $(CIB_LIBS) $(UNIT_LIBS)

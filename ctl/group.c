@@ -216,8 +216,7 @@ static int group_set(struct session *session, const struct args *args, struct er
 		.kind = ARG_CHOICE,                                                                          \
 		.what = "policy",                                                                            \
 		.choices = "throttle|keep-trying|quick|give-up",                                             \
-		.help = "live moves of a guest that writes too fast: throttle it [default], keep-trying, "   \
-			"quick: stop it for the rest, give-up" }
+		.help = "what a live move does with a guest that writes too fast [throttle]" }
 #define OPTION_POLICY_PAUSE                                                                                  \
 	{ .name = "max-pause",                                                                               \
 		.kind = ARG_NUMBER,                                                                          \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// group set: who should, and who may, own a group, and how it moves live; one modify of the CIB, constraints and all. A node that becomes a possible owner must be able
-// to run every VM of the group; the node that runs it now stays one.
+// group set: who should, and who may, own a group, and how it moves live; one modify of the CIB, constraints and all.
+// A node that becomes a possible owner must be able to run every VM of the group; the node that runs it now stays one.
 #include <glib.h>
 #include <string.h>
 

@@ -144,7 +144,8 @@ static int check_pool(const struct view *view, const Holdfast__Vm *vm, const cha
 }
 
 // A node that cannot be asked now is checked when the VM is started there.
-static int check_networks(const struct view *view, const Holdfast__Vm *vm, const char *node, struct error *err)
+static int check_networks(
+	const struct view *view, const Holdfast__Vm *vm, const char *node, struct error *err)
 {
 	const struct status_host *host = status_host_of(&view->input, node);
 
@@ -479,7 +480,8 @@ int vm_undefine(struct clusterd *cd, struct rpc_call *call, const char *name, st
 	if (vm_check_off(cd, group, vm, err) < 0 || replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
 	if (clone_user(group->spec, name))
-		return error_set(err, ERROR_BUSY, "the disks of VM %s lie over those of template %s: delete it first",
+		return error_set(err, ERROR_BUSY,
+			"the disks of VM %s lie over those of template %s: delete it first",
 			clone_user(group->spec, name), name);
 	Holdfast__GroupSpec *spec = spec_without(group, vm);
 	int result = cib_link_do(cd->cib, err, cib_update_group(cib, spec, err));

@@ -146,7 +146,8 @@ static int check_offline(const struct change *change, const Holdfast__Vm *wanted
 		if (before->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2 &&
 			!pending_disk_in(wanted, before->disks[i]))
 			return error_set(err, ERROR_BUSY,
-				"disk %s of VM %s may have checkpoints, and group %s is offline: start the group "
+				"disk %s of VM %s may have checkpoints, and group %s is offline: start the "
+				"group "
 				"first, then take it away",
 				before->disks[i]->name, before->name, before->group);
 	return 0;

@@ -46,9 +46,10 @@ static const struct key keys[] = {
 		256, 0, 1u << 30, NULL },
 	{ "hypervisor", "serial-directory", KEY_PATH, offsetof(struct config, serial_directory),
 		CONFIG_LOG_DIRECTORY, 0, 0, 0, NULL },
-	{ "cluster", "moves-at-once", KEY_NUMBER, offsetof(struct config, moves_at_once), NULL, 2, 1, 64, NULL },
-	{ "migration", "bandwidth", KEY_NUMBER, offsetof(struct config, move_bandwidth_mib), NULL, 0, 0, 1u << 20,
+	{ "cluster", "moves-at-once", KEY_NUMBER, offsetof(struct config, moves_at_once), NULL, 2, 1, 64,
 		NULL },
+	{ "migration", "bandwidth", KEY_NUMBER, offsetof(struct config, move_bandwidth_mib), NULL, 0, 0,
+		1u << 20, NULL },
 	{ "hypervisor", "uefi-code", KEY_PATH, offsetof(struct config, uefi_code),
 		"/usr/share/OVMF/OVMF_CODE_4M.fd", 0, 0, 0, NULL },
 	{ "hypervisor", "uefi-vars", KEY_PATH, offsetof(struct config, uefi_vars),
@@ -161,7 +162,8 @@ static int check_network(const struct config *config, const char *name, const ch
 		if (!strcmp(config->networks[i].name, name))
 			return error_set(err, ERROR_USAGE, "there are two networks %s", name);
 	if (!bridge[0] || strlen(bridge) > BRIDGE_MAX || strpbrk(bridge, "/ \t"))
-		return error_set(err, ERROR_USAGE, "network %s needs bridge= with the name of a bridge", name);
+		return error_set(
+			err, ERROR_USAGE, "network %s needs bridge= with the name of a bridge", name);
 	return 0;
 }
 
@@ -194,7 +196,8 @@ static int load_network(GKeyFile *file, const char *section, struct config *conf
 	gchar **keys_there = g_key_file_get_keys(file, section, NULL, NULL);
 	for (size_t i = 0; keys_there && keys_there[i] && !result; i++)
 		if (strcmp(keys_there[i], "bridge"))
-			result = error_set(err, ERROR_USAGE, "[%s] has no key \"%s\"", section, keys_there[i]);
+			result =
+				error_set(err, ERROR_USAGE, "[%s] has no key \"%s\"", section, keys_there[i]);
 	g_strfreev(keys_there);
 	gchar *bridge = g_key_file_get_string(file, section, "bridge", NULL);
 	if (!result)

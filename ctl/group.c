@@ -47,8 +47,8 @@ static int group_create(struct session *session, const struct args *args, struct
 		(Holdfast__StorageKind)args_number(args, "storage", HOLDFAST__STORAGE_KIND__STORAGE_DRBD);
 	group.directory = args_text(args, "directory");
 	group.n_replicas = args_count(args, "replicas");
-	group.live_policy = (Holdfast__LivePolicy)args_number(
-		args, "live-policy", HOLDFAST__LIVE_POLICY__LIVE_THROTTLE);
+	group.live_policy =
+		(Holdfast__LivePolicy)args_number(args, "live-policy", HOLDFAST__LIVE_POLICY__LIVE_THROTTLE);
 	group.max_pause_ms = (uint32_t)args_number(args, "max-pause", 0);
 	if (group.directory[0] && group.storage != HOLDFAST__STORAGE_KIND__STORAGE_FILE)
 		return error_set(err, ERROR_USAGE,
@@ -208,21 +208,23 @@ static int group_set(struct session *session, const struct args *args, struct er
 	return session_change(session, &request, set.name, "group %s is changed", err);
 }
 
-#define OPTION_PREFERRED \
-	{ .name = "preferred", .kind = ARG_NAMES, .what = "node", .help = "where it should run, the best first" }
+#define OPTION_PREFERRED                                                \
+	{                                                               \
+		.name = "preferred", .kind = ARG_NAMES, .what = "node", \
+		.help = "where it should run, the best first"           \
+	}
 // What a live move does with a guest that writes to its memory faster than it can be copied.
-#define OPTION_LIVE_POLICY                                                                                   \
-	{ .name = "live-policy",                                                                             \
-		.kind = ARG_CHOICE,                                                                          \
-		.what = "policy",                                                                            \
-		.choices = "throttle|keep-trying|quick|give-up",                                             \
-		.help = "what a live move does with a guest that writes too fast [throttle]" }
-#define OPTION_POLICY_PAUSE                                                                                  \
-	{ .name = "max-pause",                                                                               \
-		.kind = ARG_NUMBER,                                                                          \
-		.what = "ms",                                                                                \
-		.most = 3600000,                                                                             \
-		.help = "how long the live policy quick may stop guests [1000]" }
+#define OPTION_LIVE_POLICY                                                                   \
+	{                                                                                    \
+		.name = "live-policy", .kind = ARG_CHOICE, .what = "policy",                 \
+		.choices = "throttle|keep-trying|quick|give-up",                             \
+		.help = "what a live move does with a guest that writes too fast [throttle]" \
+	}
+#define OPTION_POLICY_PAUSE                                                             \
+	{                                                                               \
+		.name = "max-pause", .kind = ARG_NUMBER, .what = "ms", .most = 3600000, \
+		.help = "how long the live policy quick may stop guests [1000]"         \
+	}
 
 static const struct arg one_group[] = { OPERAND_GROUP, ARGS_END };
 static const struct arg create_options[] = {

@@ -100,8 +100,8 @@ json_t *qemu_real_node(size_t i, bool device)
 	char name[32], path[32];
 	node_name(name, "real", i);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_disk_fdset(i));
-	return json_pack("{s:s s:s s:s s:{s:b}}", "driver", device ? "host_device" : "file", "node-name", name,
-		"filename", path, "cache", "direct", 1);
+	return json_pack("{s:s s:s s:s s:{s:b}}", "driver", device ? "host_device" : "file", "node-name",
+		name, "filename", path, "cache", "direct", 1);
 }
 
 static json_t *no_cache(void)
@@ -115,12 +115,12 @@ json_t *qemu_qcow_node(size_t i, bool device, uint64_t bytes, json_t *parent)
 	json_t *below = qemu_real_node(i, device);
 	if (!device) {
 		node_name(name, "span", i);
-		below = json_pack("{s:s s:s s:o s:I s:o}", "driver", "raw", "node-name", name, "file", below, "size",
-			(json_int_t)bytes, "cache", no_cache());
+		below = json_pack("{s:s s:s s:o s:I s:o}", "driver", "raw", "node-name", name, "file", below,
+			"size", (json_int_t)bytes, "cache", no_cache());
 	}
 	node_name(name, "qcow", i);
-	return json_pack("{s:s s:s s:o s:o s:s s:o}", "driver", "qcow2", "node-name", name, "file", below, "backing",
-		parent ? parent : json_null(), "discard", "unmap", "cache", no_cache());
+	return json_pack("{s:s s:s s:o s:o s:s s:o}", "driver", "qcow2", "node-name", name, "file", below,
+		"backing", parent ? parent : json_null(), "discard", "unmap", "cache", no_cache());
 }
 
 json_t *qemu_parent_node(size_t i, bool device, Holdfast__DiskFormat format)
@@ -129,10 +129,10 @@ json_t *qemu_parent_node(size_t i, bool device, Holdfast__DiskFormat format)
 	bool qcow2 = format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2;
 	node_name(name, "pare", i);
 	snprintf(path, sizeof(path), "/dev/fdset/%d", qemu_parent_fdset(i));
-	json_t *file = json_pack("{s:s s:s s:b s:s}", "driver", device ? "host_device" : "file", "filename", path,
-		"read-only", 1, "locking", "off");
-	json_t *node = json_pack("{s:s s:s s:o s:b}", "driver", qcow2 ? "qcow2" : "raw", "node-name", name, "file",
-		file, "read-only", 1);
+	json_t *file = json_pack("{s:s s:s s:b s:s}", "driver", device ? "host_device" : "file", "filename",
+		path, "read-only", 1, "locking", "off");
+	json_t *node = json_pack("{s:s s:s s:o s:b}", "driver", qcow2 ? "qcow2" : "raw", "node-name", name,
+		"file", file, "read-only", 1);
 	if (node && qcow2)
 		json_object_set_new(node, "backing", json_null());
 	return node;

@@ -375,8 +375,7 @@ int qmp_batch_passing(struct qmp *qmp, const struct qmp_step *steps, const int *
 					QMP_BATCH_MAX);
 			continue;
 		}
-		commands[sent] =
-			submit(qmp, steps[i].command, steps[i].arguments, fds ? fds[i] : -1, err);
+		commands[sent] = submit(qmp, steps[i].command, steps[i].arguments, fds ? fds[i] : -1, err);
 		if (!commands[sent])
 			result = -1;
 		else

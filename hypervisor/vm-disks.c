@@ -139,9 +139,9 @@ static size_t add_attach_steps(
 	const struct vm *vm, size_t i, const struct passed *passed, struct qmp_step *steps, int *fds)
 {
 	size_t count = 0;
-	json_t *parent = has_parent(vm, i) ? qemu_parent_node(i, passed->parent_device,
-						     vm->definition->disks[i]->parent_format)
-					   : NULL;
+	json_t *parent = has_parent(vm, i)
+		? qemu_parent_node(i, passed->parent_device, vm->definition->disks[i]->parent_format)
+		: NULL;
 	for (size_t k = 0; k < STEPS_EACH; k++)
 		fds[k] = k == 0 ? passed->fd : -1;
 	steps[count++] = (struct qmp_step){ "add-fd", json_pack("{s:i}", "fdset-id", qemu_disk_fdset(i)) };
@@ -158,7 +158,8 @@ static size_t add_back_steps(size_t i, const struct nodes *nodes, struct qmp_ste
 {
 	if (!(nodes->hold & (1u << i)))
 		return 0;
-	steps[0] = (struct qmp_step){ "blockdev-reopen", reopen(i, nodes->qcow & (1u << i) ? "qcow" : "real") };
+	steps[0] =
+		(struct qmp_step){ "blockdev-reopen", reopen(i, nodes->qcow & (1u << i) ? "qcow" : "real") };
 	steps[1] = (struct qmp_step){ "blockdev-del", node_name("hold", i) };
 	return 2;
 }
@@ -350,7 +351,8 @@ static size_t add_detach_steps(
 		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, bytes) };
 	steps[count++] = (struct qmp_step){ "blockdev-reopen", reopen(i, "hold") };
 	// What is below a qcow2 node goes with it.
-	steps[count++] = (struct qmp_step){ "blockdev-del", node_name(nodes->qcow & bit ? "qcow" : "real", i) };
+	steps[count++] =
+		(struct qmp_step){ "blockdev-del", node_name(nodes->qcow & bit ? "qcow" : "real", i) };
 	return count;
 }
 
@@ -413,8 +415,7 @@ int vm_disks_ready_to_leave(struct vm *vm, struct error *err)
 		uint32_t bit = 1u << i;
 		if (!(leaving->nodes.real & bit) || (leaving->nodes.hold & bit))
 			continue;
-		steps[count++] =
-			(struct qmp_step){ "blockdev-add", qemu_hold_node(i, leaving->bytes[i]) };
+		steps[count++] = (struct qmp_step){ "blockdev-add", qemu_hold_node(i, leaving->bytes[i]) };
 		leaving->nodes.hold |= bit;
 	}
 	vm->leaving = steal_ptr(leaving);

@@ -211,7 +211,8 @@ static void on_io_error(struct vm *vm, const json_t *data)
 	bool no_space = json_is_true(json_object_get(data, "nospace"));
 	if (no_space) {
 		vm_reason(vm,
-			"stopped because the volume of %.63s has no room left (%.60s): delete checkpoints or grow the "
+			"stopped because the volume of %.63s has no room left (%.60s): delete checkpoints or "
+			"grow the "
 			"volume, then: holdfast vm resume %s",
 			node && node[0] ? node : "a disk", why ? why : "no space", vm->name);
 		return;

@@ -38,11 +38,11 @@ int vm_spawn(struct vm *vm, enum vm_spawn kind, const uint64_t *disk_bytes, stru
 int vm_attach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits
 // Before a move: what would keep the disks from being closed quickly later is done now.
 int vm_disks_prepare_leaving(struct vm *vm, struct error *err) MUST_CHECK;	// waits
-// Right before the guest is stopped for a move: HOLD stands beside the disks, so that vm_stop_and_leave can swap them at once. vm_attach_disks takes it
-// back.
+// Right before the guest is stopped for a move: HOLD stands beside the disks, so that vm_stop_and_leave can swap them at once.
+// vm_attach_disks takes it back.
 int vm_disks_ready_to_leave(struct vm *vm, struct error *err) MUST_CHECK;	// waits
-// All at once: stops the guest, sets QEMU's migration PARAMETERS (stolen; NULL: none), closes the disks if that was made ready, and says QEMU's run state
-// then. vm_detach_disks comes after it in any case.
+// All at once: stops the guest, sets QEMU's migration PARAMETERS (stolen; NULL: none), closes the disks if that was made ready, and says
+// QEMU's run state then. vm_detach_disks comes after it in any case.
 int vm_stop_and_leave(struct vm *vm, json_t *parameters, char status[32], struct error *err) MUST_CHECK;	// waits
 // HOLD in place of the real disks, which are closed: checked in /proc/PID/fd. The guest must be stopped.
 int vm_detach_disks(struct vm *vm, struct error *err) MUST_CHECK;	// waits

@@ -33,7 +33,8 @@ static char *join(const json_t *list)
 	if (!stream)
 		return NULL;
 	json_array_foreach (list, index, word)
-		fprintf(stream, "%s%s", index ? "," : "", json_string_value(word) ? json_string_value(word) : "");
+		fprintf(stream, "%s%s", index ? "," : "",
+			json_string_value(word) ? json_string_value(word) : "");
 	fclose(stream);
 	return text;
 }

@@ -62,10 +62,12 @@ static uint32_t sum_of(uint64_t sequence, const char *text, size_t bytes)
 static int record_make(uint64_t sequence, const char *text, char slot[SLOT_BYTES], struct error *err)
 {
 	size_t bytes = strlen(text);
-	int length = snprintf(slot, SLOT_BYTES, HEAD "%s\n", sequence, bytes, sum_of(sequence, text, bytes), text);
+	int length =
+		snprintf(slot, SLOT_BYTES, HEAD "%s\n", sequence, bytes, sum_of(sequence, text, bytes), text);
 
 	if (length < 0 || (unsigned)length >= SLOT_BYTES)
-		return error_set(err, ERROR_NO_SPACE, "the journal of a move has no room for %zu bytes", bytes);
+		return error_set(
+			err, ERROR_NO_SPACE, "the journal of a move has no room for %zu bytes", bytes);
 	memset(slot + length, '\n', SLOT_BYTES - (unsigned)length);
 	return 0;
 }
@@ -164,7 +166,8 @@ static struct move *journal_read(struct moves *moves, const char *path, struct e
 		return NULL;
 	for (size_t at = 0; at < size; at += SLOT_BYTES) {
 		char *found = NULL;
-		uint64_t number = record_look(bytes + at, size - at < SLOT_BYTES ? size - at : SLOT_BYTES, &found);
+		uint64_t number =
+			record_look(bytes + at, size - at < SLOT_BYTES ? size - at : SLOT_BYTES, &found);
 		if (number > sequence) {
 			sequence = number;
 			text = found;

@@ -412,7 +412,8 @@ static int not_moving(void *data, const char *group, struct error *err)
 	if (!source)
 		return 0;
 	return error_set(err, ERROR_BUSY,
-		"group %s is being moved to node %s: change its VMs when it is there, or cancel the move first",
+		"group %s is being moved to node %s: change its VMs when it is there, or cancel the move "
+		"first",
 		group, source->peer);
 }
 

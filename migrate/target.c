@@ -121,8 +121,10 @@ static int check_cpu(struct vm *vm, const Holdfast__MoveHello *hello, struct err
 			return -1;
 		if (cpu_lost(hello->cpu_unavailable[i], lacks, lost, sizeof(lost)))
 			return error_set(err, ERROR_FAILED,
-				"VM %s would lose features of its processor that it has on node %s: %s; give it "
-				"a CPU model that all its nodes have (vm create --cpu-model), or move its group "
+				"VM %s would lose features of its processor that it has on node %s: %s; give "
+				"it "
+				"a CPU model that all its nodes have (vm create --cpu-model), or move its "
+				"group "
 				"elsewhere",
 				vm_name(vm), hello->source, lost);
 	}

@@ -11,7 +11,8 @@ struct tls_session {
 	int fd;
 };
 
-int tunnel_rate_sessions(int fds[2], char **arguments, int count, struct tls_session *sessions[2], struct error *err)
+int tunnel_rate_sessions(
+	int fds[2], char **arguments, int count, struct tls_session *sessions[2], struct error *err)
 {
 	for (size_t i = 0; i < 2; i++) {
 		sessions[i] = malloc(sizeof(*sessions[i]));

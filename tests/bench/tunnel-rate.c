@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How much a tunnel carries: two tunnels over one TCP connection of this machine, a thread that writes into the one as QEMU does (256 KiB at once) and
-// one that reads from the other (32 KiB at once). Prints MiB/s. What is between the tunnels is in tunnel-tls.c and tunnel-plain.c.
+// How much a tunnel carries: two tunnels over one TCP connection of this machine, a thread that writes into the one as QEMU does (256 KiB at
+// once) and one that reads from the other (32 KiB at once). Prints MiB/s. What is between the tunnels is in tunnel-tls.c and tunnel-plain.c.
 //   tunnel-rate-tls MIB PKI-OF-A PKI-OF-B      tunnel-rate-plain MIB
 #include "tests/bench/tunnel-rate.h"
 
@@ -108,7 +108,8 @@ static int set_up(struct rate *rate, struct error *err)
 	struct tls_session *sessions[2] = { NULL, NULL };
 	int ends[2];
 
-	if (connect_ends(ends, err) < 0 || tunnel_rate_sessions(ends, rate->argv + 2, rate->argc - 2, sessions, err) < 0)
+	if (connect_ends(ends, err) < 0 ||
+		tunnel_rate_sessions(ends, rate->argv + 2, rate->argc - 2, sessions, err) < 0)
 		return -1;
 	for (size_t i = 0; i < 2; i++)
 		if (rpc_tunnel_start(sessions[i], &rate->fds[i], err) < 0)

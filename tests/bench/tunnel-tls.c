@@ -21,7 +21,8 @@ static void shake(void *data)
 	task_wake(&side->ended);
 }
 
-int tunnel_rate_sessions(int fds[2], char **arguments, int count, struct tls_session *sessions[2], struct error *err)
+int tunnel_rate_sessions(
+	int fds[2], char **arguments, int count, struct tls_session *sessions[2], struct error *err)
 {
 	struct tls_context *contexts[2] = { NULL, NULL };
 	struct side other = { 0 };

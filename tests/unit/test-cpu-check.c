@@ -7,12 +7,13 @@
 
 static void what_a_model_lacks_is_found(void **state)
 {
-	json_t *answer = json_pack("[{s:s, s:[s, s]}, {s:s, s:[]}, {s:s}]", "name", "Skylake-Server", "unavailable-features",
-		"avx512f", "pcid", "name", "qemu64", "unavailable-features", "name", "host");
+	json_t *answer = json_pack("[{s:s, s:[s, s]}, {s:s, s:[]}, {s:s}]", "name", "Skylake-Server",
+		"unavailable-features", "avx512f", "pcid", "name", "qemu64", "unavailable-features", "name",
+		"host");
 	static const struct {
 		const char *model, *lacks;
-	} cases[] = { { "Skylake-Server", "avx512f,pcid" }, { "Skylake-Server,-pcid", "avx512f,pcid" }, { "qemu64", "" },
-		{ "host", "" }, { "Skylake", "" } };
+	} cases[] = { { "Skylake-Server", "avx512f,pcid" }, { "Skylake-Server,-pcid", "avx512f,pcid" },
+		{ "qemu64", "" }, { "host", "" }, { "Skylake", "" } };
 
 	assert_non_null(answer);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -407,7 +407,8 @@ static void no_place_is_taken_twice(void **state)
 		}
 		for (size_t i = 0; i < vm.n_nics; i++) {
 			holdfast__nic__init(&nic[i]);
-			nic[i].model = i % 2 ? HOLDFAST__NIC_MODEL__NIC_E1000 : HOLDFAST__NIC_MODEL__NIC_VIRTIO;
+			nic[i].model =
+				i % 2 ? HOLDFAST__NIC_MODEL__NIC_E1000 : HOLDFAST__NIC_MODEL__NIC_VIRTIO;
 			nics[i] = &nic[i];
 		}
 		json_t *all = qemu_fixed_devices(&vm), *device;

@@ -47,15 +47,14 @@ refused_for 'image-directory' hf $other vm import /etc --group web
 
 note "a linked clone moves"
 hf $other vm start one
-parent_open() { # parent_open NODE: the template's device is open there in the linked clone's QEMU
-    on "$1" sh -c 'ls -l /proc/$(sed "s/.*\"pid\": *\([0-9]*\).*/\1/;t;d" /run/holdfast/vms/one/guest.json)/fd' |
-        grep -cE "/dev/drbd$(hf a1 --json volume list | jq -r '[.[] | select(.name == "base.disk0")][0].minor')\$" >/dev/null
-}
-parent_open $owner || fail "the clone on $owner has not its template open"
+minor=$(hf $owner --json volume list | jq -r '[.[] | select(.name == "base.disk0")][0].minor')
+# A template never runs: who has its device open is the linked clone.
+parent_open() { on "$1" sh -c 'for pid in $(pidof qemu-system-x86_64); do ls -l /proc/$pid/fd; done' | grep -cE "/dev/drbd$minor\$"; }
+eventually 20 "the clone on $owner has its template open" parent_open $owner
 hf $other group move web --to $other --quick
 goes_on 60
 [ "$(hf $owner --json vm show one | jq -r .state)" = running ] || fail "the linked clone does not run on $other"
-parent_open $other || fail "the clone on $other has not its template open"
+eventually 20 "the clone on $other has its template open" parent_open $other
 hf $owner group move web --to $owner --quick
 goes_on 60
 hf $owner vm stop one --force

@@ -304,7 +304,8 @@ static Holdfast__MoveResult *result_of(const struct mover *mover, const Holdfast
 	return result;
 }
 
-static const Holdfast__Event *move_event(const struct mover *mover)
+// The move's latest event of KIND; NULL if there is none yet.
+static const Holdfast__Event *move_event(const struct mover *mover, const char *kind)
 {
 	const struct event_store *store = events_store(mover->cd->events);
 
@@ -313,7 +314,7 @@ static const Holdfast__Event *move_event(const struct mover *mover)
 
 		if (event_time_us(event->time) < mover->begin_us)
 			return NULL;
-		if (!strcmp(event->kind, "move") && !strcmp(event->group, mover->group))
+		if (!strcmp(event->kind, kind) && !strcmp(event->group, mover->group))
 			return event;
 	}
 	return NULL;
@@ -325,7 +326,7 @@ static const Holdfast__Event *await_event(const struct mover *mover)
 	const Holdfast__Event *event;
 	struct error err = ERROR_INIT;
 
-	while (!(event = move_event(mover)) && passed_ms(begin_us) < EVENT_TIMEOUT_MS)
+	while (!(event = move_event(mover, "move")) && passed_ms(begin_us) < EVENT_TIMEOUT_MS)
 		if (notice_wait(
 			    events_notice(mover->cd->events), EVENT_TIMEOUT_MS, "the move's event", &err) < 0)
 			break;
@@ -366,6 +367,10 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 				settling.message);
 		return 0;
 	}
+	// Pacemaker keeps no reason of a migrate_to that failed.
+	const Holdfast__Event *failed = move_event(mover, "move-failed");
+	if (failed)
+		error_set(err, ERROR_FAILED, "%s", failed->text);
 	cancel_prepared(mover);
 	if (move_settle(cd, mover->group, &settling) < 0)
 		log_warning("after the failed move of group %s: %s", mover->group, settling.message);

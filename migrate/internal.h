@@ -62,6 +62,7 @@ struct move {
 	bool gentle; // source, live: copy nothing before the last passes, which stop the guests
 	bool ready; // source, live: only the last passes are left
 	bool rest_quick; // and they are copied while the guests stand still
+	struct error why; // source: why it fails
 	double begin_ms, quiesce_ms, pause_ms; // source: the move, its QUIESCE, and the guests' pause began
 	struct move_steps steps;
 };

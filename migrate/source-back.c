@@ -108,7 +108,7 @@ int source_take_back(struct move *move, struct error *err)
 	if (result < 0)
 		group_set_offline(group, move->generation);
 	host_event(move->moves->hv, "move-failed", move->group_name, NULL, 0, 0, NULL, 0,
-		"the move to %s failed; the group %s", move->peer,
+		"the move to %s failed%s%s; the group %s", move->peer, move->why.code ? ": " : "", move->why.message,
 		result == 0 ? "runs on here" : "could not get its disks back and waits for a restart");
 	move_end(move);
 	return result;

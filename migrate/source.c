@@ -223,6 +223,7 @@ static int commit(struct move *move, struct rpc_call *call, struct error *err)
 	}
 	if (quiesce(move, call, err) < 0 || release(move, err) < 0) {
 		struct error back = ERROR_INIT;
+		move->why = *err;
 		error_prefix(err, "group %s stays here", group);
 		log_warning("%s", err ? err->message : "");
 		source_close(move);
@@ -238,7 +239,7 @@ static int commit(struct move *move, struct rpc_call *call, struct error *err)
 	}
 	// An error alone does not say what the target did: it is asked.
 	struct error open = ERROR_INIT;
-	struct error why = *err;
+	struct error why = move->why = *err;
 	source_close(move);
 	if (source_settle(move, MOVE_BOUND_MS, &open) < 0) {
 		moves_settle_later(move);

@@ -98,6 +98,7 @@ death_in() {
     eventually 90 "$kind $point $party: nothing of the failure is left" forgotten >/dev/null
     case $party in
     hypervisord | *-clusterd) [ "$(stops_since "$began")" = 0 ] || fail "$kind $point $party: the group was stopped because of a failed move" ;;
+    target-guest) ! grep "failed: error" "$BUILD/death.out" || fail "$kind $point $party: the command does not say why" ;;
     esac
     note "$kind $from -> $to, $party dies at $point: now on $(owner a1); the command ended with $status: $(grep -v '^ ' "$BUILD/death.out" | tail -n 1 | cut -c1-140)"
 }

@@ -12,8 +12,10 @@ static const char template_json[] =
 	"{\"group\":{\"name\":\"g\",\"volumes\":[{\"name\":\"state\"},"
 	"{\"index\":1,\"name\":\"t.disk0\",\"size_bytes\":8388608},{\"index\":2,\"name\":\"c.disk0\",\"size_bytes\":8388608}]},"
 	"\"vms\":[{\"name\":\"t\",\"group\":\"g\",\"uuid\":\"u\",\"template\":true,\"memory_mib\":64,"
-	"\"disks\":[{\"name\":\"disk0\",\"volume\":1,\"size_bytes\":8388608}],\"nics\":[{\"network\":\"lan\",\"mac\":\"52:54:00:00:00:01\"}]},"
-	"{\"name\":\"c\",\"group\":\"g\",\"disks\":[{\"name\":\"disk0\",\"volume\":2,\"size_bytes\":8388608,\"format\":\"qcow2\",\"parent\":\"t.disk0\"}]}]}";
+	"\"disks\":[{\"name\":\"disk0\",\"volume\":1,\"size_bytes\":8388608}],"
+	"\"nics\":[{\"network\":\"lan\",\"mac\":\"52:54:00:00:00:01\"}]},"
+	"{\"name\":\"c\",\"group\":\"g\",\"disks\":[{\"name\":\"disk0\",\"volume\":2,"
+	"\"size_bytes\":8388608,\"format\":\"qcow2\",\"parent\":\"t.disk0\"}]}]}";
 
 static Holdfast__GroupSpec *spec_of(const char *json)
 {

@@ -4,7 +4,8 @@
 # needs: lab
 . "$(dirname "$0")/lab-functions.sh"
 
-copying() { [ "$(on "$1" sh -c 'cat /var/lib/holdfast/moves/*' | jq -r 'select(.side == "source").state')" = precopy ]; }
+# Its journal has the latest two states, each behind a line that begins it.
+copying() { on "$1" sh -c 'cat /var/lib/holdfast/moves/web.source.json' | sed '/^holdfast-move /d' | jq -e -s 'any(.[]; .state == "precopy")'; }
 idle() { [ "$(on "$1" sh -c 'ls /var/lib/holdfast/moves' | grep -c source)" = 0 ]; }
 
 with_guest

@@ -84,7 +84,7 @@ with_guest_vm() { # with $disk
     hv_start
     hf group create g "$@"
     hf vm create v --group g --memory 128 --disk "$disk" --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" \
-        --append "console=ttyS0 quiet panic=-1" --serial "$dir/report"
+        --append "console=ttyS0 quiet panic=-1 rate=20" --serial "$dir/report"
 }
 lines() { grep -c "^$1" "$dir/report" 2>/dev/null || true; }
 more_lines() { [ "$(lines "$1")" -gt "$2" ]; }

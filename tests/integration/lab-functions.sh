@@ -85,7 +85,7 @@ with_guest() {
     if ! hf a1 --json group show web >/dev/null 2>&1; then
         hf a1 group create web --preferred a1,b1
         hf a1 vm create db --group web --memory 128 --cpus 1 --disk 64M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" \
-            --append "console=ttyS0 quiet panic=-1" --serial /dev/ttyS0
+            --append "console=ttyS0 quiet panic=-1 rate=12" --serial /dev/ttyS0
         hf a1 group start web
     fi
     # what a test that failed may have left

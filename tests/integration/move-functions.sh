@@ -68,7 +68,7 @@ spec() {
 {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"], "directory": "$WORK/volumes",
   "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 268435456}, {"index": 1, "minor": 1, "name": "db.disk0", "size_bytes": $VOLUME_BYTES}]},
  "vms": [{"name": "db", "group": "web", "cpus": 1, "memory_mib": $MEMORY_MIB, "kernel": "$BUILD/guest/vmlinuz", "initrd": "$BUILD/guest/initrd.gz",
-  "append": "console=ttyS0 quiet panic=-1${APPEND:+ $APPEND}", "disks": [{"name": "disk0", "volume": 1, "size_bytes": 67108864, "format": "$DISK_FORMAT"}],
+  "append": "console=ttyS0 quiet panic=-1 rate=20${APPEND:+ $APPEND}", "disks": [{"name": "disk0", "volume": 1, "size_bytes": 67108864, "format": "$DISK_FORMAT"}],
   "serials": [{"path": "$WORK/acks"}], "target": "running", "restart_limit": 16, "restart_period_s": 900,
   "uuid": "6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c0b11"}], "epoch": 1}
 JSON

@@ -11,8 +11,8 @@
 : "${HOLDFAST_SEED:=$$}"
 note "HOLDFAST_SEED=$HOLDFAST_SEED"
 with_guest
-mapfile -t deaths < <(all_deaths | grep -vE -- '-node|link' | head -n 2)
-for death in "quick source:quiesce hypervisord" "quick target:committed hypervisord" "live target:taking target-guest" "${deaths[@]}"; do
+mapfile -t deaths < <(all_deaths | grep -vE -- '-node|link' | head -n 1)
+for death in "quick target:committed hypervisord" "live target:taking target-guest" "${deaths[@]}"; do
     read -r kind point party <<<"$death"
     death_in "$point" "$party" "$kind"
 done

@@ -14,6 +14,14 @@ if [ "$KIND" = live ]; then
     cases+=(source:before-precopy source:precopy target:before-precopy target:precopy "target:precopy source:precopy")
 fi
 
+# All of them in ./check --full; else half, by a seed.
+if [ "${HOLDFAST_CHECK-}" != full ]; then
+    : "${HOLDFAST_SEED:=$$}"
+    note "HOLDFAST_SEED=$HOLDFAST_SEED"
+    mapfile -t cases < <(printf '%s\n' "${cases[@]}" |
+        sort -R --random-source=<(openssl enc -aes-256-ctr -pass "pass:$HOLDFAST_SEED" -nosalt </dev/zero 2>/dev/null) | head -n $((${#cases[@]} / 2)))
+fi
+
 runs_once() {
     local count=0
     ! runs_on a1 >/dev/null 2>&1 || count=$((count + 1))

@@ -18,6 +18,8 @@
 #define END_MS 10000u
 #define LOAD_MS 600000u
 #define TOUCH_MIB_MAX 16384u // more would take too long before the move
+#define FORMER_MS 10000u
+#define FORMER_LOOK_MS 10u
 
 // ---- letting go
 
@@ -243,14 +245,38 @@ static int check_room(const struct moves *moves, const Holdfast__MoveHello *hell
 		under_way, under_way == 1 ? "" : "s");
 }
 
+// A source has one move of a group at a time: its next hello may be here before this node has let go of the one that it gave up, or has
+// seen that it is over. What still stands after this is refused by move_new.
+static int end_former(struct moves *moves, const Holdfast__MoveHello *hello, struct error *err)
+{
+	double deadline = loop_now_ms() + FORMER_MS;
+	struct move *former;
+
+	while ((former = move_find(moves, MOVE_TARGET, hello->spec->group->name))) {
+		bool begun = former->state == MOVE_PREPARING || waiting(former);
+		bool given_up = begun && strcmp(former->peer, hello->source) == 0;
+		bool over = former->state == MOVE_RUNNING || former->state == MOVE_ABORTED;
+
+		if (!former->leased && (!former->group || former->state == MOVE_RUNNING)) {
+			move_end(former);
+			continue;
+		}
+		if ((!given_up && !over) || loop_now_ms() >= deadline)
+			return 0;
+		if (given_up)
+			source_gone(former);
+		if (task_pause(FORMER_LOOK_MS, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__MoveHello *hello,
 	Holdfast__MoveAnswer *answer, struct error *err)
 {
-	if (check_versions(hello, moves->hv->kvm, err) < 0 || check_room(moves, hello, err) < 0)
+	if (check_versions(hello, moves->hv->kvm, err) < 0 || end_former(moves, hello, err) < 0 ||
+		check_room(moves, hello, err) < 0)
 		return -1;
-	struct move *stale = move_find(moves, MOVE_TARGET, hello->spec->group->name);
-	if (stale && !stale->leased && (!stale->group || stale->state == MOVE_RUNNING))
-		move_end(stale);
 	struct move *move =
 		move_new(moves, MOVE_TARGET, hello->spec->group->name, hello->id, hello->source, err);
 	if (!move)

@@ -56,7 +56,7 @@ restart_with() { # VARIABLE=VALUE, with which it may die before it answers
     export "${1?}"
     hv_launch
     unset "${1%%=*}"
-    wait_until 20 "hypervisord answers or has died of $1" answers_or_gone >/dev/null
+    wait_until 60 "hypervisord answers or has died of $1" answers_or_gone >/dev/null
 }
 
 points_of() { # OPERATION: $dir/points gets the fault points that it comes to, each once

@@ -27,16 +27,16 @@ hv_launch() {
 }
 hv_start() { # until it answers
     hv_launch "$@"
-    wait_until 20 "hypervisord answers" hf vm list
+    wait_until 60 "hypervisord answers" hf vm list
 }
 hv_gone() { ! kill -0 "$hv_pid" 2>/dev/null; }
 hv_kill() {
     kill -9 "$hv_pid"
-    wait_until 5 "hypervisord is dead" hv_gone
+    wait_until 60 "hypervisord is dead" hv_gone
 }
 hv_stop() {
     kill "$hv_pid"
-    wait_until 10 "hypervisord has ended" hv_gone
+    wait_until 60 "hypervisord has ended" hv_gone
     ! grep -A 30 -E 'Sanitizer|runtime error' "$dir/log" || fail "the sanitizers found something"
 }
 

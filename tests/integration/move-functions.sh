@@ -56,15 +56,16 @@ start_daemon() { # start_daemon NODE [ENV=VALUE...]
     env "$@" "$BUILD/hypervisord" --config "$WORK/$node/holdfast.conf" --run-dir "$WORK/$node/run" --state-dir "$WORK/$node/state" \
         --pki "$WORK/pki/$node" --log "$WORK/$node/log" </dev/null >>"$WORK/$node/out" 2>&1 &
     DAEMON[$node]=$!
-    eventually 20 "hypervisord of $node answers" answers "$node"
+    eventually 60 "hypervisord of $node answers" answers "$node"
 }
 kill_daemon() {
     kill -9 "${DAEMON[$1]}"
     wait "${DAEMON[$1]}" 2>/dev/null || true
 }
 
+SPEC_CHANGE=. # a jq program: what a test has differently
 spec() {
-    cat <<JSON
+    jq -c "$SPEC_CHANGE" <<JSON
 {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"], "directory": "$WORK/volumes",
   "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 268435456}, {"index": 1, "minor": 1, "name": "db.disk0", "size_bytes": $VOLUME_BYTES}]},
  "vms": [{"name": "db", "group": "web", "cpus": 1, "memory_mib": $MEMORY_MIB, "kernel": "$BUILD/guest/vmlinuz", "initrd": "$BUILD/guest/initrd.gz",
@@ -88,10 +89,10 @@ set_up() {
         ask $node "{\"replica_apply\": {\"spec\": $(spec), \"node\": \"$node\"}}" >/dev/null
     done
 }
-begin_on_a1() { # two hypervisords, the guest counting on a1; boots: how often it has booted
+begin_on_a1() { # begin_on_a1 [SECONDS]: two hypervisords, the guest counting on a1; boots: how often it has booted
     set_up
     start_group a1 >/dev/null
-    goes_on 60
+    goes_on "${1:-90}"
     boots=$(reports | jq '.boots | length')
 }
 was_never_booted() { [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of $1"; }
@@ -104,6 +105,21 @@ prepare() { # prepare FROM TO [quick|live [MORE-FIELDS]]
 }
 cancel() { ask "$1" '{"move_cancel": {"name": "web"}}'; }
 commit() { ask "$1" "{\"move_commit\": {\"spec\": $(spec), \"group\": \"web\", \"target\": \"$2\", \"address\": \"${ADDRESS[$2]}\", \"timeout_ms\": 30000}}"; }
+open_on() { # open_on NODE PATH: by the guest's QEMU there
+    local fd
+    for fd in /proc/"$(jq -r .pid "$WORK/$1/run/vms/db/guest.json" 2>/dev/null || true)"/fd/*; do
+        if [ "$(readlink "$fd")" = "$2" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+move_to() { # move_to FROM TO KIND: prepared and carried out; then the guest runs there, and only there
+    prepare "$1" "$2" "$3" >"$WORK/answer" || fail "a $3 move cannot be prepared: $(cat "$WORK/answer")"
+    commit "$1" "$2" >"$WORK/answer" || fail "a $3 move failed: $(cat "$WORK/answer")"
+    runs_on "$2" >/dev/null || fail "the guest does not run on $2"
+    ! runs_on "$1" >/dev/null 2>&1 || fail "the guest still runs on $1"
+}
 runs_on() { ask "$1" '{"vm_show": {"name": "db"}}' | jq -e '.vm.state == "running"'; }
 move_state() { ask "$1" '{"move_state": {"name": "web"}}' | jq -r .move_state.state; }
 no_move() { [ "$(move_state "$1")" = none ]; }
@@ -114,7 +130,7 @@ acked_over() { [ "$(acked)" -gt "$1" ]; }
 goes_on() {
     local now
     now=$(acked)
-    eventually "${1:-30}" "rows after $now" acked_over $((now + 5))
+    eventually "${1:-90}" "rows after $now" acked_over $((now + 5))
 }
 # QEMUs of ours whose vcpus run: more than one would be the end of the data.
 running_twice() { runs_on a1 >/dev/null 2>&1 && runs_on b1 >/dev/null 2>&1; }

@@ -69,5 +69,5 @@ make_group() {
     tool a1 declare 0
     tool a1 declare 1
     in_sync a1 >/dev/null || fail "a1 is not in sync: $(tool a1 status)"
-    eventually 5 "b1 is in sync too" in_sync b1
+    eventually 60 "b1 is in sync too" in_sync b1
 }

@@ -18,7 +18,7 @@ killed_at() {
     hv_stop
     HOLDFAST_FAULT=$point hv_start
     if hf "$@" 2>/dev/null; then fail "$* ended well with a fault at $point"; fi
-    wait_until 20 "hypervisord is dead at $point" hv_gone
+    wait_until 60 "hypervisord is dead at $point" hv_gone
     hv_start
     wait_until 30 "the guest runs after $point" vm_is running
 }

@@ -38,7 +38,7 @@ declare -A before
 for node in a1 b1; do before[$node]=$(traces $node); done
 for node in a1 b1; do
     lab exec $node systemctl enable --now holdfast-hypervisord holdfast-clusterd
-    eventually 20 "clusterd answers on $node" answers $node
+    eventually 60 "clusterd answers on $node" answers $node
 done
 hf a1 --json cluster status | jq -e '.problems | length == 1 and (.[0] | test("in no cluster"))' >/dev/null || fail "the status does not say that there is no cluster"
 refused 1 'no cluster' a1 group list
@@ -53,7 +53,7 @@ lab exec a1 chmod a-x /usr/sbin/corosync
 refused 1 'corosync' a1 cluster init lab --node a1 --site a --address 10.0.1.11
 untouched a1
 lab exec a1 chmod a+x /usr/sbin/corosync
-eventually 20 "clusterd answers on a1" answers a1
+eventually 60 "clusterd answers on a1" answers a1
 hf a1 cluster init lab --node a1 --site a --address 10.0.1.11
 refused 1 'already' a1 cluster init again --node a1 --site a --address 10.0.1.11
 same "nodes after init" "a1 a 101 online" "$(nodes a1)"
@@ -74,7 +74,7 @@ lab exec b1 chmod a-x /usr/sbin/corosync
 refused 1 'corosync' "${join[@]}" --token "$token"
 untouched b1
 lab exec b1 chmod a+x /usr/sbin/corosync
-eventually 20 "clusterd answers on b1" answers b1
+eventually 60 "clusterd answers on b1" answers b1
 hf "${join[@]}" --token "$token"
 eventually 60 "both see both" both_online a1
 eventually 60 "both see both" both_online b1

@@ -73,7 +73,7 @@ CONF
 mkdir -m 755 "$dir/serial"
 hypervisord --standalone --config "$dir/conf" --run-dir "$dir/run" --state-dir "$dir/state" --socket "$dir/hypervisord.sock" --log "$dir/log" &
 daemon=$!
-eventually 20 "hypervisord listens" test -S "$dir/hypervisord.sock"
+eventually 60 "hypervisord listens" test -S "$dir/hypervisord.sock"
 
 # Wrong input, before there is anything.
 refused 3 "no group $group" group show "$group"
@@ -109,7 +109,7 @@ kill "$console"
 wait "$console"
 [ $? = 1 ] || fail "an interrupted console did not end with 1"
 console_is_free() { printf '\035' | hf vm console "$vm" >/dev/null 2>&1; }
-eventually 10 "the console is free again" console_is_free
+eventually 60 "the console is free again" console_is_free
 
 rows() { grep -ac '^ACK' "$dir/serial/report"; }
 goes_on() {
@@ -137,7 +137,7 @@ refused 1 'cannot reach hypervisord at .*: is holdfast-hypervisord running\? sys
 kill -0 "$pid" || fail "the guest died with the daemon"
 hypervisord --standalone --config "$dir/conf" --run-dir "$dir/run" --state-dir "$dir/state" --socket "$dir/hypervisord.sock" --log "$dir/log" &
 daemon=$!
-eventually 20 "the guest is known again" state running
+eventually 60 "the guest is known again" state running
 [ "$(hf --json vm show "$vm" | jq -r .pid)" = "$pid" ] || fail "it is another QEMU"
 goes_on
 

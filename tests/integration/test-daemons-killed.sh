@@ -12,11 +12,11 @@ healthy() { node_is b1 a1 online && node_is a1 b1 online && in_sync b1 && [ "$(h
 with_guest
 pid=$(guest_pid)
 on a1 sh -c 'kill -9 $(pidof hypervisord)'
-goes_on 30
+goes_on 90
 eventually 30 "hypervisord knows the same guest again" same_guest "$pid"
 
 on a1 sh -c 'kill -9 $(pidof clusterd)'
-goes_on 30
+goes_on 90
 eventually 30 "clusterd answers for the same guest again" same_guest "$pid"
 
 for daemon in pacemakerd corosync; do

@@ -56,7 +56,7 @@ for point in grow-backing grow-device; do
     hv_kill
     HOLDFAST_FAULT=$point hv_start
     hf volume grow v.disk0 ${size}M >/dev/null 2>&1 && fail "hypervisord should have died"
-    wait_until 5 "hypervisord died at $point" hv_gone
+    wait_until 60 "hypervisord died at $point" hv_gone
     hv_start
     vm_is running || fail "the guest was disturbed"
     disk_is 0 $((size - 4)) || fail "the definition was changed before the growth was done"

@@ -112,9 +112,9 @@ refused 1 'may need .* MiB and there are 1 MiB free' hf volume export v.disk0 "$
 hv_kill
 HOLDFAST_FAULT=copy-begins hv_start
 hf volume import v.disk0 "$dir/a.raw" --format raw >/dev/null 2>&1 && fail "hypervisord should have died"
-wait_until 5 "hypervisord is dead" hv_gone
+wait_until 60 "hypervisord is dead" hv_gone
 nobody_has_it() { [ -z "$(find /proc/[0-9]*/fd -lname "$volume" 2>/dev/null)" ]; }
-wait_until 5 "the copy died with its hypervisord" nobody_has_it
+wait_until 60 "the copy died with its hypervisord" nobody_has_it
 hv_start
 hf group start g >/dev/null
 vm_is off || fail "a VM with half a disk was started"
@@ -128,6 +128,6 @@ hf volume import v.disk0 "$dir/large.qcow2" --format qcow2 >/dev/null 2>&1 && fa
 hf vm delete v >/dev/null
 hf vm create v --group g --memory 16 --disk 8M >/dev/null
 hf group start g >/dev/null
-wait_until 10 "a new VM of that name runs" vm_is running
+wait_until 60 "a new VM of that name runs" vm_is running
 hf group stop g >/dev/null
 hv_stop

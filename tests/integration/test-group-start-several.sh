@@ -45,7 +45,7 @@ hf vm set v3 --kernel "$dir/kernel"
 rm "$dir/kernel"
 hf group stop g
 all_off() { [ "$(running_qemus)" = 0 ]; }
-wait_until 20 "no QEMU is left" all_off
+wait_until 60 "no QEMU is left" all_off
 refused 1 "$dir/kernel" hf group start g
 all_off || fail "there are $(running_qemus) QEMUs after a start that failed"
 hf vm set v3 --kernel ""
@@ -66,7 +66,7 @@ export HOLDFAST_FAULT=spawn:process
 hv_start
 unset HOLDFAST_FAULT
 hf group start g 2>/dev/null || true
-wait_until 20 "hypervisord has died at its fault point" hv_gone
+wait_until 60 "hypervisord has died at its fault point" hv_gone
 hv_start
 hf group start g
 all_are running || fail "after a kill: $(hf vm list)"

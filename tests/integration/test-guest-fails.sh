@@ -19,7 +19,7 @@ qmp '{"execute":"blockdev-add","arguments":{"driver":"blkdebug","node-name":"bro
 	>"$dir/answers"
 ! grep '"error"' "$dir/answers" && wait_for 30 has_lines 'FAIL Input/output error' a 1
 ok $? "a failed write is reported: $(grep ^FAIL "$dir/report-a")"
-power_button 10
+power_button 60
 ok $? "the power button still works"
 [ "$(sed -n '/^FAIL/,$p' "$dir/report-a" | wc -l)" -eq 1 ]
 ok $? "nothing is acknowledged after the failure"

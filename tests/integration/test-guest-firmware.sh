@@ -66,7 +66,7 @@ hf vm start uefi
 [ "$(vars_sum)" = "$kept" ] || written || fail "the variables were made anew"
 kill -9 "$(vm pid uefi)"
 uefi_again() { [ "$(vm restarts uefi)" = 1 ] && vm_is running uefi; }
-wait_until 20 "it is started again after a crash" uefi_again
+wait_until 60 "it is started again after a crash" uefi_again
 written || fail "the variables were lost in a crash"
 
 # Another VM has others; they go with their VM.

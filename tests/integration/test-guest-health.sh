@@ -35,10 +35,10 @@ configure_health
 make_sick v 1
 begin=$(now_ms)
 hf vm start v
-wait_until 20 "a panic is found" more_events vm-panicked 0
+wait_until 60 "a panic is found" more_events vm-panicked 0
 note "it was found and told within $(($(now_ms) - begin)) ms of its start"
-wait_until 20 "it was started again" more_events vm-restarted 0
-wait_until 20 "after its restarts the VM has failed" vm_is failed
+wait_until 60 "it was started again" more_events vm-restarted 0
+wait_until 60 "after its restarts the VM has failed" vm_is failed
 group_is failed || fail "the group of a VM that always panics is not failed"
 [ "$(events vm-panicked)" = 3 ] || fail "$(events vm-panicked) panics were told, not 3"
 [ "$(events vm-restarted)" = 2 ] || fail "$(events vm-restarted) restarts, not 2"
@@ -59,8 +59,8 @@ make_sick v 1
 for _ in 1 2 3; do
     before=$(events vm-panicked)
     hf vm start v
-    wait_until 20 "it panicked" more_events vm-panicked "$before"
-    wait_until 5 "it is kept" vm_is paused
+    wait_until 60 "it panicked" more_events vm-panicked "$before"
+    wait_until 60 "it is kept" vm_is paused
     hf --json vm show v | jq -e '.reason | test("panicked")' >/dev/null || fail "it does not say why it stands still"
     hf vm stop v --force
 done
@@ -72,7 +72,7 @@ configure_health --on-panic ignore
 make_sick v 1
 before=$(events vm-panicked)
 hf vm start v
-wait_until 20 "it said hello" said_hello
+wait_until 60 "it said hello" said_hello
 read -rt 1 <> <(:) || true
 vm_is running && [ "$(events vm-panicked)" = "$before" ] || fail "a panic that is to be ignored was not"
 
@@ -80,14 +80,14 @@ vm_is running && [ "$(events vm-panicked)" = "$before" ] || fail "a panic that i
 configure_health --watchdog yes
 make_sick v 0
 hf vm start v
-wait_until 20 "it said hello" said_hello
+wait_until 60 "it said hello" said_hello
 read -rt 1 <> <(:) || true
 vm_is running && [ "$(events vm-hung)" = 0 ] || fail "a watchdog that nobody armed ran out"
 hf vm stop v --force
 make_sick v 2
 hf vm start v
-wait_until 20 "the watchdog ran out" more_events vm-hung 0
-wait_until 20 "after its restarts the VM has failed" vm_is failed
+wait_until 60 "the watchdog ran out" more_events vm-hung 0
+wait_until 60 "after its restarts the VM has failed" vm_is failed
 
 # It falls ill while hypervisord is dead: the next one finds it.
 configure_health --watchdog yes --on-hang keep
@@ -98,12 +98,12 @@ export HOLDFAST_FAULT
 hv_stop
 hv_start
 hf vm start v || true
-wait_until 20 "hypervisord died over the guest's trouble" hv_gone
+wait_until 60 "hypervisord died over the guest's trouble" hv_gone
 unset HOLDFAST_FAULT
 pid=$(qemus)
 hv_start
-wait_until 20 "the next hypervisord finds it" more_events vm-hung "$before"
-wait_until 5 "it is kept" vm_is paused
+wait_until 60 "the next hypervisord finds it" more_events vm-hung "$before"
+wait_until 60 "it is kept" vm_is paused
 [ "$(vm pid)" = "$pid" ] || fail "a guest that is to be kept was started again"
 # Died after the evidence: nothing half is left, and it is handled once more.
 hf vm stop v --force
@@ -112,10 +112,10 @@ export HOLDFAST_FAULT
 hv_stop
 hv_start
 hf vm start v || true
-wait_until 20 "hypervisord died after the evidence" hv_gone
+wait_until 60 "hypervisord died after the evidence" hv_gone
 unset HOLDFAST_FAULT
 hv_start
-wait_until 20 "it is kept" vm_is paused
+wait_until 60 "it is kept" vm_is paused
 [ -z "$(find "$dir/state/evidence" -mindepth 1 -maxdepth 1 -name '.*')" ] || fail "half an evidence is left"
 
 # A guest that an administrator paused stays as it is, whatever its health; after that it is judged anew.

@@ -33,8 +33,8 @@ hf vm stop v --force
 with_agent 6 --on-hang keep
 hf vm start v
 wait_until 90 "its agent hangs" says 'the agent hangs'
-wait_until 15 "it is found" more_events vm-hung 0
-wait_until 10 "it is kept, stopped" vm_is paused
+wait_until 60 "it is found" more_events vm-hung 0
+wait_until 60 "it is kept, stopped" vm_is paused
 grep -q 'the agent hangs' "$dir/state/evidence/"*/console.txt || fail "the console's last lines are not kept"
 # Resumed it hangs still; this is told once more, and it is kept again.
 hf vm stop v --force

@@ -48,7 +48,7 @@ ip -o link show hfbr0 | grep -q 'link/ether 02:00:00:00:00:01' || fail "the brid
 pid=$(vm pid)
 kill -9 "$pid"
 restarted() { [ "$(vm restarts)" = 1 ] && vm_is running; }
-wait_until 20 "the VM is started again" restarted
+wait_until 60 "the VM is started again" restarted
 taps_are 3 || fail "$(taps) taps after a crash"
 hv_kill
 taps_are 3 || fail "the taps went with hypervisord"
@@ -60,7 +60,7 @@ taps_are 3 || fail "$(taps) taps after a restore"
 [ "$(hf --json vm show v | jq -c '[.nics[].mac]')" = "$macs" ] || fail "the MAC addresses have changed"
 hv_kill
 kill -9 "$(qemus w)"
-wait_until 10 "the tap of a guest that dies alone is gone" taps_are 2
+wait_until 60 "the tap of a guest that dies alone is gone" taps_are 2
 hv_start
 hf group stop g
 taps_are 0 || fail "taps are left: $(ip -o link show master hfbr0)"

@@ -29,8 +29,8 @@ wait_until 50 "GNU Mach says what it is" says mach 'GNU Mach 1\.8'
 note "$(grep -a 'GNU Mach' "$dir/run/vms/mach/console.log" | head -n 1)"
 wait_until 120 "four processors are up" says big 'Brought up 1 node, 4 CPUs'
 wait_until 120 "the 32-bit system has its userland" says small 'SYSTEM i686 processors 1 lm 0'
-wait_until 20 "it sees the e1000" says small 'PCI 0x8086:0x100e'
-wait_until 20 "it sees the SCSI controller" says small 'PCI 0x1af4:0x1004'
+wait_until 60 "it sees the e1000" says small 'PCI 0x8086:0x100e'
+wait_until 60 "it sees the SCSI controller" says small 'PCI 0x1af4:0x1004'
 wait_until 150 "the installer's own shell is there" says installer 'BusyBox v'
 wait_until 60 "the 64-bit guest works on its disk" more_lines ACK 3
 
@@ -42,7 +42,7 @@ wait_until 30 "on a 32-bit processor" says installer '^i686'
 
 # Input reaches a guest, and its output the administrator.
 type_to small hello
-wait_until 20 "the guest answers on its console" says small 'ECHO hello'
+wait_until 60 "the guest answers on its console" says small 'ECHO hello'
 hf vm console small --tail 3 | grep -q 'ECHO hello' || fail "the tail of the console is: $(hf vm console small --tail 3)"
 
 # The machine is what was asked for, and is recorded.

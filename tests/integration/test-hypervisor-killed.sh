@@ -27,7 +27,7 @@ vm_is running || fail "it cannot be resumed"
 hv_kill
 kill -9 "$pid"
 hv_start
-wait_until 10 "a guest that died meanwhile runs again" vm_is running
+wait_until 60 "a guest that died meanwhile runs again" vm_is running
 [ "$(vm pid)" != "$pid" ] || fail "a dead guest is shown running"
 
 # In the middle of everything: whatever was going on, one QEMU at most, and a start brings it up.

@@ -56,7 +56,7 @@ hf vm start v
 # A group's stop does not wait for what somebody else has begun: here a graceful stop, which firmware never answers.
 hf vm stop v >"$dir/stop" 2>&1 &
 stopping() { vm_is stopping; }
-wait_until 10 "a graceful stop has begun" stopping
+wait_until 60 "a graceful stop has begun" stopping
 begin=$(now_ms)
 hf group stop g
 [ $(($(now_ms) - begin)) -lt 15000 ] || fail "the group's stop took $(($(now_ms) - begin)) ms"

@@ -35,7 +35,7 @@ for address in "TCP4-LISTEN:$port,bind=127.0.0.1,fork" "TCP6-LISTEN:$port,bind=[
 done
 cleanup_fn kill "${listeners[@]}"
 listening() { ss -ltnH "sport = :$port" | grep -q . && ss -lxH | grep -q "@hf-probe-$$"; }
-wait_until 5 "somebody listens" listening
+wait_until 60 "somebody listens" listening
 
 hv_stop
 configure qemu="$probe"

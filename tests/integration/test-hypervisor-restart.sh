@@ -11,7 +11,7 @@ other_pid() { [ "$(vm pid)" != 0 ] && [ "$(vm pid)" != "$1" ] && vm_is running; 
 for round in 1 2 3; do
     pid=$(vm pid)
     kill -9 "$pid"
-    wait_until 10 "restart $round" other_pid "$pid"
+    wait_until 60 "restart $round" other_pid "$pid"
     [ "$(vm restarts)" = "$round" ] || fail "$(vm restarts) restarts are counted, not $round"
     [ "$(qemus | wc -l)" = 1 ] || fail "$(qemus | wc -l) QEMUs"
 done
@@ -24,7 +24,7 @@ hv_kill
 hv_start
 [ "$(vm restarts)" = 3 ] || fail "a restart of hypervisord forgot the restarts: $(vm restarts)"
 kill -9 "$(vm pid)"
-wait_until 10 "the VM has failed" vm_is failed
+wait_until 60 "the VM has failed" vm_is failed
 group_is failed || fail "the group of a VM that failed is $(hf --json group show g | jq -r .state)"
 hf --json group show g | jq -e '.problems[] | select(test("VM v"))' >/dev/null || fail "the group does not say why"
 hv_kill
@@ -38,13 +38,13 @@ group_is online || fail "the group is not well again"
 # The guest's own power button: nobody asked hypervisord for it.
 pid=$(vm pid)
 printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' | socat -t 2 - "UNIX-CONNECT:$dir/run/vms/v/agent.sock" >/dev/null
-wait_until 10 "a QEMU that ended without a shutdown of the guest is restarted" other_pid "$pid"
+wait_until 60 "a QEMU that ended without a shutdown of the guest is restarted" other_pid "$pid"
 
 # What the agent does when hypervisord hangs: it writes that the group is wanted stopped and ends the guests. Nobody starts them again.
 generation=$(cut -d' ' -f2 "$dir/run/groups/g/wanted")
 printf 'stopped %s\n' $((generation + 1)) >"$dir/run/groups/g/wanted"
 kill -9 "$(vm pid)"
-wait_until 10 "the guest is gone" vm_is off
+wait_until 60 "the guest is gone" vm_is off
 read -rt 2 <> <(:) || true
 vm_is off || fail "a guest was started that is wanted stopped"
 [ -z "$(qemus)" ] || fail "a QEMU runs that is wanted stopped"

@@ -114,7 +114,7 @@ judge
 # The guest's own way out: nobody asked hypervisord, so it stays off and the group is well.
 printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"system_powerdown"}' |
     socat -t 2 - "UNIX-CONNECT:$dir/run/vms/v/agent.sock" >/dev/null
-wait_until 20 "a guest that shuts itself down is off" vm_is off
+wait_until 60 "a guest that shuts itself down is off" vm_is off
 [[ "$(vm reason)" == *"shut itself down"* ]] || fail "the reason is: $(vm reason)"
 group_is online || fail "the group is not online"
 hv_kill

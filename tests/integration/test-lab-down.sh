@@ -25,7 +25,7 @@ same "the second lab's processes" 0 "$(LAB_DIR=$second processes)"
 # labd's death takes the nodes down, all of their processes.
 kill -KILL "$(lab status --json | jq .labd_pid)"
 none_left() { [ "$(processes)" = 0 ]; }
-eventually 20 "no process is left" none_left
+eventually 60 "no process is left" none_left
 gives 1 lab status 2>/dev/null
 lab down
 [ ! -e "$first" ] && [ ! -e "$first_runtime" ] || fail "files of the first lab are left"

@@ -51,11 +51,11 @@ done
 
 # The command of a `lab exec` that was ended is told so.
 timeout 2 "$SOURCE/deploy/lab/lab" exec a1 'trap "touch /tmp/hung-up; exit" HUP; while :; do read -rt 0.1 <> <(:); done' || true
-eventually 20 "the abandoned command gets SIGHUP" lab exec a1 test -e /tmp/hung-up
+eventually 60 "the abandoned command gets SIGHUP" lab exec a1 test -e /tmp/hung-up
 
 lab exec a1 'touch /tmp/runs; exec tail -f /dev/null' &
 job=$!
-eventually 20 "the command runs" lab exec a1 test -e /tmp/runs
+eventually 60 "the command runs" lab exec a1 test -e /tmp/runs
 lab kill a1
 status=0
 wait $job || status=$?

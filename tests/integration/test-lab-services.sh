@@ -45,7 +45,7 @@ lab exec a1 systemctl restart corosync
 other_pid || fail "restart did not restart"
 pid=$(pid_of)
 lab exec a1 kill -9 "$pid"
-eventually 20 "corosync is back after kill -9" other_pid
+eventually 60 "corosync is back after kill -9" other_pid
 lab exec a1 systemctl stop corosync
 gives 1 lab exec a1 pidof corosync
 lab exec a1 reboot || true

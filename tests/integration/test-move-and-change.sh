@@ -17,8 +17,8 @@ refused() { # refused PATTERN COMMAND...
 
 give_up() {
     cancel a1 >/dev/null
-    eventually 20 "nothing is left of the move on a1" no_move a1
-    eventually 20 "nothing is left of the move on b1" no_move b1
+    eventually 60 "nothing is left of the move on a1" no_move a1
+    eventually 60 "nothing is left of the move on b1" no_move b1
 }
 
 set_up

@@ -33,10 +33,10 @@ ask a1 '{"move_cancel": {"name": "shop"}}' >/dev/null
 commit a1 b1 >/dev/null || fail "the first move failed"
 runs_on b1 >/dev/null || fail "the first group does not run on b1"
 prepare_has_room() { prepare_shop '"may_wait": true'; }
-eventually 15 "there is room again" prepare_has_room
+eventually 60 "there is room again" prepare_has_room
 ask a1 "{\"move_commit\": {\"spec\": $(shop), \"group\": \"shop\", \"target\": \"b1\", \"address\": \"${ADDRESS[b1]}\", \"timeout_ms\": 30000}}" >/dev/null ||
     fail "the second move failed"
-goes_on 30
+goes_on 90
 for acks in "$WORK/acks" "$WORK/acks-shop"; do
     report=$("$SOURCE/tests/guest/check-acks" "$acks") || fail "$report"
     note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

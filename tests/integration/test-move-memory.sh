@@ -23,9 +23,7 @@ lag=$(lag_ms)
 from=a1 to=b1 pauses=0
 for ((i = 1; i <= MOVES; i++)); do
     kind=$([ $((i % 4)) = 0 ] && echo quick || echo live)
-    prepare $from $to "$kind" >"$WORK/answer" || fail "move $i ($kind) cannot be prepared: $(cat "$WORK/answer")"
-    commit $from $to >"$WORK/answer" || fail "move $i ($kind) failed: $(cat "$WORK/answer")"
-    runs_on $to >/dev/null || fail "the guest does not run on $to"
+    move_to $from $to "$kind"
     read -r from to <<<"$to $from"
 done
 last=$(passes)

@@ -7,45 +7,26 @@
     exit 77
 }
 
-eval "plain_$(declare -f spec)"
-spec() {
-    plain_spec | jq -c '.vms[0] |= (. + {firmware: "uefi", memory_mib: 192, machine: "pc-q35-7.2", cdroms: [{}],
-        nics: [{network: "user", mac: "52:54:00:00:00:01"}, {network: "user", mac: "52:54:00:00:00:02", model: "e1000"}]})'
-}
+SPEC_CHANGE='.vms[0] |= (. + {firmware: "uefi", memory_mib: 192, machine: "pc-q35-7.2", cdroms: [{}],
+    nics: [{network: "user", mac: "52:54:00:00:00:01"}, {network: "user", mac: "52:54:00:00:00:02", model: "e1000"}]})'
 vars="$WORK/volumes/web/state/6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c0b11.vars"
 sum() { sha256sum "$vars" | cut -d' ' -f1; }
-pid_on() { jq -r .pid "$WORK/$1/run/vms/db/guest.json" 2>/dev/null || true; }
-vars_open_on() { # by its QEMU there
-    local fd
-    for fd in /proc/"$(pid_on "$1")"/fd/*; do
-        if [ "$(readlink "$fd")" = "$vars" ]; then
-            return 0
-        fi
-    done
-    return 1
-}
 
-set_up
-start_group a1 >/dev/null
-[ -e "$vars" ] || fail "there are no variables: $(ls "$WORK"/volumes/web/*)"
-goes_on 150
-boots=$(reports | jq '.boots | length')
+begin_on_a1 150
 written=$(sum)
 [ "$written" != "$(sha256sum </usr/share/OVMF/OVMF_VARS_4M.fd | cut -d' ' -f1)" ] || fail "the firmware has written no variables"
 
 from=a1 to=b1
 for kind in live quick; do
-    vars_open_on $from || fail "the variables are not open on $from"
+    open_on $from "$vars" || fail "the variables are not open on $from"
     # What is on the volume is lost, say: the flash's content is the guest's, and comes with it.
     cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
-    answer=$(prepare $from $to $kind) || fail "a $kind move cannot be prepared: $answer"
-    commit $from $to >/dev/null || fail "a $kind move failed"
-    runs_on $to >/dev/null || fail "the guest does not run on $to"
-    eventually 10 "the moves have ended" no_move $from
-    vars_open_on $to || fail "the variables are not open on $to"
-    ! vars_open_on $from || fail "the variables are still open on $from"
+    move_to $from $to $kind
+    eventually 60 "the move has ended" no_move $from
+    open_on $to "$vars" || fail "the variables are not open on $to"
+    ! open_on $from "$vars" || fail "the variables are still open on $from"
     same() { [ "$(sum)" = "$written" ]; }
-    eventually 10 "the variables are on the volume again" same
+    eventually 60 "the variables are on the volume again" same
     goes_on 60
     note "a $kind move from $from to $to"
     read -r from to <<<"$to $from"
@@ -54,13 +35,13 @@ done
 # A move that is broken off after its preparation leaves them where they are.
 prepare $from $to quick >/dev/null || fail "no move can be prepared"
 cancel $from >/dev/null
-vars_open_on $from || fail "a cancelled move closed the variables"
+open_on $from "$vars" || fail "a cancelled move closed the variables"
 goes_on 60
 stop_group $from >/dev/null	# saved
-! vars_open_on $from || fail "a saved guest has its variables open"
+! open_on $from "$vars" || fail "a saved guest has its variables open"
 start_group $to >/dev/null
 goes_on 60
 same || fail "the variables changed in a save"
-[ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
+was_never_booted moved
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
 note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

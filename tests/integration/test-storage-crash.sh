@@ -40,7 +40,7 @@ tool b1 destroy
 definition again '.'
 lab exec b1 "setsid $TOOL /var/lib/holdfast/web.json b1 apply >/dev/null 2>&1 </dev/null &"
 made_one() { [ -n "$(volumes_of b1)" ]; }
-eventually 10 "b1 has made a volume" made_one
+eventually 60 "b1 has made a volume" made_one
 lab kill b1
 lab boot b1
 handlers b1

@@ -11,7 +11,7 @@ lab exec b1 "mkfifo /run/input; (tail -f /dev/null >/run/input &) </dev/null >/d
     setsid $TOOL /var/lib/holdfast/web.json b1 watch </run/input >/run/events 2>&1 &"
 events() { lab exec b1 cat /run/events; }
 told() { events | grep -qF "$1"; }
-eventually 10 "b1 watches" lab exec b1 'ls /run/holdfast/storage/web.json'
+eventually 60 "b1 watches" lab exec b1 'ls /run/holdfast/storage/web.json'
 
 # The owner is lost (and fenced, says the handler): b1 saw it happen.
 fill a1
@@ -35,13 +35,13 @@ boot() {
 boot a1
 eventually 30 "a1 is in sync again" in_sync a1
 same "a1 came back as" Secondary "$(roles a1)"
-eventually 10 "the handlers around the resync were called" lab exec a1 'grep -q before-resync-target /var/log/handlers && grep -q after-resync-target /var/log/handlers'
-eventually 10 "b1 says that it is connected" told "the replica on b1 is connected to a1 and UpToDate"
+eventually 60 "the handlers around the resync were called" lab exec a1 'grep -q before-resync-target /var/log/handlers && grep -q after-resync-target /var/log/handlers'
+eventually 60 "b1 says that it is connected" told "the replica on b1 is connected to a1 and UpToDate"
 
 # b1 alone writes on; then b1 is lost and a1, which has the older data, boots first.
 lab kill a1
-eventually 20 "b1 sees the loss" status_is b1 .connection Connecting
-eventually 10 "b1 may write" status_is b1 .suspended false
+eventually 60 "b1 sees the loss" status_is b1 .connection Connecting
+eventually 60 "b1 may write" status_is b1 .suspended false
 fill b1 32 100
 newest=$(sum b1)
 lab kill b1
@@ -71,10 +71,10 @@ same "the newest data on a1" "$newest" "$(sum a1)"
 lab exec b1 "sed -i 's/exit 7/exit 1/' /usr/lib/holdfast/drbd-fence-peer"
 lab exec a1 "sed -i 's/exit 7/exit 1/' /usr/lib/holdfast/drbd-fence-peer"
 lab cut a b
-eventually 20 "a1 sees the cut" status_is a1 .connection Connecting
-eventually 20 "b1 sees the cut" status_is b1 .connection Connecting
+eventually 60 "a1 sees the cut" status_is a1 .connection Connecting
+eventually 60 "b1 sees the cut" status_is b1 .connection Connecting
 refused 4 "neither connected nor proved to be gone" b1 promote
 same "b1" Secondary "$(roles b1)"
 lab heal
 eventually 30 "all is well after the cut" in_sync a1
-eventually 10 "writes go on" status_is a1 .suspended false
+eventually 60 "writes go on" status_is a1 .suspended false

@@ -111,7 +111,7 @@ refuse_bad 'names a backing file' 4
 hv_kill
 HOLDFAST_FAULT=copy-begins hv_start
 hf vm clone v dead >"$dir/err" 2>&1 && fail "hypervisord should have died"
-wait_until 5 "hypervisord is dead" hv_gone
+wait_until 60 "hypervisord is dead" hv_gone
 hv_start
 refused 4 'disk dead.disk0 is not whole' hf vm start dead
 hf vm delete dead >/dev/null
@@ -120,6 +120,6 @@ hf group stop g >/dev/null
 hf vm delete one >/dev/null
 hf vm template v --undo >/dev/null
 hf group start g >/dev/null
-wait_until 10 "what was a template runs" vm_is running v
+wait_until 60 "what was a template runs" vm_is running v
 hf group stop g >/dev/null
 hv_stop

@@ -14,7 +14,7 @@ break_off() { # break_off POINT: hypervisord dies there
     HOLDFAST_FAULT=refresh-$1 hv_start
     first=$(vm pid)
     hf vm refresh v >/dev/null 2>&1 && fail "hypervisord did not die at $1"
-    wait_until 10 "hypervisord is dead" hv_gone
+    wait_until 60 "hypervisord is dead" hv_gone
 }
 one_is_left() {
     [ "$(qemus | wc -w)" = 1 ] && vm_is "${1:-running}" && [ "$(vm pid)" = "$(qemus)" ]
@@ -35,7 +35,7 @@ boots=$(lines BOOT)
 for point in "${points[@]}"; do
     break_off "$point"
     hv_start
-    wait_until 20 "one QEMU runs the guest after a death at $point" one_is_left
+    wait_until 60 "one QEMU runs the guest after a death at $point" one_is_left
     if decided "$point"; then
         [ "$(qemus)" != "$first" ] || fail "the first QEMU has it, which was at its end"
     else
@@ -50,7 +50,7 @@ hf vm pause v
 for point in stopped streamed decided; do
     break_off "$point"
     hv_start
-    wait_until 20 "one QEMU has the paused guest after a death at $point" one_is_left paused
+    wait_until 60 "one QEMU has the paused guest after a death at $point" one_is_left paused
     clean
 done
 hf vm resume v
@@ -82,7 +82,7 @@ for point in "${points[@]}"; do
         break_off "$point"
         kill_one "$which"
         hv_start
-        wait_until 20 "one QEMU runs the guest after a death at $point with $which" one_is_left
+        wait_until 60 "one QEMU runs the guest after a death at $point with $which" one_is_left
         clean
     done
 done
@@ -96,7 +96,7 @@ for round in 1 3 5 7; do
     read -rt "0.$((round * 9))" <> <(:) || true # the moment is what is varied
     kill -9 "$first" 2>/dev/null || true
     wait $! || true
-    wait_until 20 "one QEMU runs the guest after its QEMU died in a refresh (round $round)" one_is_left
+    wait_until 60 "one QEMU runs the guest after its QEMU died in a refresh (round $round)" one_is_left
     clean
 done
 hf group stop g

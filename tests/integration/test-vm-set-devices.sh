@@ -21,14 +21,14 @@ sees disks "vda " || fail "the guest sees disks $(disks)"
 # In.
 hf vm set v --add-disk 32M --add-nic user
 nothing_pending
-wait_until 20 "the guest sees the new disk" sees disks "vda vdb "
-wait_until 20 "the guest sees the new NIC" sees nics "eth0 "
+wait_until 60 "the guest sees the new disk" sees disks "vda vdb "
+wait_until 60 "the guest sees the new NIC" sees nics "eth0 "
 [ "$(vm 'disks | length')" = 2 ] || fail "vm show has $(vm 'disks | length') disks"
 inside "dd if=/dev/urandom of=/dev/vdb bs=64k count=64 conv=fsync" >/dev/null
 sum=$(inside "sha256sum /dev/vdb")
 [ "${#sum}" -gt 64 ] || fail "the new disk cannot be read: $sum"
 hf vm set v --add-disk 48M,format=qcow2
-wait_until 20 "the guest sees a third disk" sees disks "vda vdb vdc "
+wait_until 60 "the guest sees a third disk" sees disks "vda vdb vdc "
 [ "$(inside 'blockdev --getsize64 /dev/vdc')" = $((48 << 20)) ] || fail "it has another size"
 nothing_pending
 
@@ -50,18 +50,18 @@ goes_on
 # Out: the volume goes, and it needs consent. The next one gets the place of the one that went.
 refused 4 'add --yes' hf vm set v --remove-disk disk1
 hf vm set v --remove-disk disk1 --yes
-wait_until 20 "the disk is gone from the guest" sees disks "vda vdc "
+wait_until 60 "the disk is gone from the guest" sees disks "vda vdc "
 [ -e "$dir/volumes/g/1.raw" ] && [ ! -e "$dir/volumes/g/2.raw" ] || fail "its volume is still there"
 refused 3 'no disk disk1' hf vm set v --remove-disk disk1 --yes
 hf vm set v --remove-nic nic0
-wait_until 20 "the NIC is gone from the guest" sees nics ""
+wait_until 60 "the NIC is gone from the guest" sees nics ""
 hf vm save v
 hf vm start v
 goes_on
 [ "$(lines BOOT)" = "$boots" ] || fail "the guest booted: it was not restored without what it had lost"
 sees disks "vda vdc " || fail "the restored guest sees $(disks)"
 hf vm set v --add-disk 16M
-wait_until 20 "the guest sees a disk in the empty place" sees disks "vda vdb vdc "
+wait_until 60 "the guest sees a disk in the empty place" sees disks "vda vdb vdc "
 [ "$(inside 'blockdev --getsize64 /dev/vdb')" = $((16 << 20)) ] || fail "it is not the new one"
 nothing_pending
 judge

@@ -84,7 +84,7 @@ export HOLDFAST_FAULT=cdrom:out
 hv_start
 unset HOLDFAST_FAULT
 hf vm set v --cdrom "$dir/C.iso" 2>/dev/null || true
-wait_until 20 "hypervisord has died at its fault point" hv_gone
+wait_until 60 "hypervisord has died at its fault point" hv_gone
 is_empty || fail "hypervisord did not die with an empty drive"
 hv_start
 is_read C

@@ -63,9 +63,8 @@ kill_daemon() {
     wait "${DAEMON[$1]}" 2>/dev/null || true
 }
 
-SPEC_CHANGE=. # a jq program: what a test has differently
-spec() {
-    jq -c "$SPEC_CHANGE" <<JSON
+spec() { # changed by SPEC_CHANGE, a jq program
+    jq -c "${SPEC_CHANGE:-.}" <<JSON
 {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"], "directory": "$WORK/volumes",
   "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 268435456}, {"index": 1, "minor": 1, "name": "db.disk0", "size_bytes": $VOLUME_BYTES}]},
  "vms": [{"name": "db", "group": "web", "cpus": 1, "memory_mib": $MEMORY_MIB, "kernel": "$BUILD/guest/vmlinuz", "initrd": "$BUILD/guest/initrd.gz",

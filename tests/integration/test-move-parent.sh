@@ -7,7 +7,7 @@ export DISK_FORMAT=qcow2
 parent=$WORK/parent.raw
 truncate -s 64M "$parent"
 sum=$(sha256sum <"$parent")
-SPEC_CHANGE='.vms[0].disks[0] += {parent: "'$parent'", parent_format: "raw"} | .group.volumes[1].thin = true'
+export SPEC_CHANGE='.vms[0].disks[0] += {parent: "'$parent'", parent_format: "raw"} | .group.volumes[1].thin = true'
 
 begin_on_a1 150
 from=a1 to=b1

@@ -7,7 +7,7 @@
     exit 77
 }
 
-SPEC_CHANGE='.vms[0] |= (. + {firmware: "uefi", memory_mib: 192, machine: "pc-q35-7.2", cdroms: [{}],
+export SPEC_CHANGE='.vms[0] |= (. + {firmware: "uefi", memory_mib: 192, machine: "pc-q35-7.2", cdroms: [{}],
     nics: [{network: "user", mac: "52:54:00:00:00:01"}, {network: "user", mac: "52:54:00:00:00:02", model: "e1000"}]})'
 vars="$WORK/volumes/web/state/6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c0b11.vars"
 sum() { sha256sum "$vars" | cut -d' ' -f1; }

@@ -166,7 +166,7 @@ class Peers:
         extra = (f"<kernel>{self.directory}/{kernel.name}</kernel><initrd>{self.directory}/{initrd.name}</initrd>"
                  f"<cmdline>console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib)},4</cmdline>")
         devices = (f"<disk type='file'><driver name='qemu' type='raw' cache='none'/><source file='{disk}'/><target dev='vda' bus='virtio'/><shareable/></disk>"
-                   f"<serial type='file'><source path='{self.console}' append='on'/></serial>"
+                   f"<serial type='file'><source path='{self.console}' append='on'/><target port='0'/></serial>"
                    f"<serial type='file'><source path='{self.directory}/acks' append='on'/><target port='1'/></serial>")
         (self.directory / "acks").touch()
         (self.directory / "acks").chmod(0o666)

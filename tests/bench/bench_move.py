@@ -14,21 +14,22 @@ import subprocess
 import threading
 import time
 
-from benchlib import BUILD, Skip, load_note, wait_until
+from benchlib import BUILD, SOURCE, Skip, load_note, wait_until
 from daemon import test_guest
 from peer import Libvirtd
 
 SIZES = (128, 512, 2048)
 NAMES = tuple(f"{kind}-{size}" for kind in ("live-pause", "quick-limit") for size in SIZES) + ("quick-peer-512", "quick-peer-2048", "evacuate-20")
 VOLUME = 64 << 20
+TOUCHED = 0.7
 KERNEL_MIB = 46  # touched by the guest's kernel, its root file system and what it reads
 FILL_S = 120
 ASK_S = 120
 
 
-def held_mib(memory_mib, touched=0.7):
+def held_mib(memory_mib):
     """What the program in the guest holds, so that TOUCHED of the memory is in use."""
-    return max(int(memory_mib * touched) - KERNEL_MIB, 4)
+    return max(int(memory_mib * TOUCHED) - KERNEL_MIB, 4)
 
 
 def filled(console):
@@ -45,9 +46,10 @@ def by_step(events):
 
 
 class Pair:
-    """Two hypervisords, as nodes a1 and b1, and one group with COUNT VMs."""
+    """Two hypervisords, as nodes a1 and b1, and one group with COUNT VMs. LINUX: the guest that writes all the time; else one that rests when its memory
+    is filled, for a size that Linux does not start in."""
 
-    def __init__(self, bench, memory_mib, count=1, touched=0.7):
+    def __init__(self, bench, memory_mib, count=1, linux=True):
         self.tool, program = BUILD / "tests/tools/rpc-call", BUILD / "hypervisord"
         for path in (self.tool, BUILD / "tests/tools/make-pki"):
             if not path.exists():
@@ -57,19 +59,14 @@ class Pair:
         subprocess.run([BUILD / "tests/tools/make-pki", self.directory / "pki", "a1", "b1"], check=True)
         net = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}"
         self.address = {"a1": f"{net}.1", "b1": f"{net}.2"}
-        kernel, initrd = test_guest()
-        for path in (kernel, initrd):
-            shutil.copy(path, self.directory / path.name)
-            (self.directory / path.name).chmod(0o644)
-        append = f"console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib, touched)},{4 if touched == 0.7 else 0}"
+        system = self.linux(memory_mib) if linux else {}
         names = [f"vm{i}" for i in range(count)]
         self.spec = {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"],
                                "directory": str(self.directory / "volumes"),
                                "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 1 << 28}] +
                                [{"index": i + 1, "minor": i + 1, "name": f"{name}.disk0", "size_bytes": VOLUME} for i, name in enumerate(names)]},
-                     "vms": [{"name": name, "group": "web", "cpus": 1, "memory_mib": memory_mib, "kernel": str(self.directory / kernel.name),
-                              "initrd": str(self.directory / initrd.name), "append": append, "target": "running", "restart_limit": 1,
-                              "restart_period_s": 900, "uuid": f"6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c{i:04x}",
+                     "vms": [{"name": name, "group": "web", "cpus": 1, "memory_mib": memory_mib, **system, "target": "running",
+                              "restart_limit": 1, "restart_period_s": 900, "uuid": f"6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c{i:04x}",
                               "disks": [{"name": "disk0", "volume": i + 1, "size_bytes": VOLUME}],
                               "serials": [{"path": str(self.directory / f"acks.{name}")}]} for i, name in enumerate(names)], "epoch": 1}
         self.names, self.daemons = names, []
@@ -85,8 +82,28 @@ class Pair:
             wait_until(f"hypervisord of {node}", lambda: self.ask(node, {"ping": {}}, check=False) is not None)
             self.ask(node, {"replica_apply": {"spec": self.spec, "node": node}})
         self.here, self.there = "a1", "b1"
+        if not linux:
+            self.write_filler(memory_mib, count)
         self.ask("a1", {"host_group_start": {"spec": self.spec, "generation": int(time.time() * 1000), "timeout_ms": 60000, "node": "a1"}})
         wait_until("the guests to have filled their memory", lambda: all(filled(self.console(name)) for name in names), FILL_S)
+
+    def linux(self, memory_mib):
+        """The part of a definition that starts it."""
+        kernel, initrd = test_guest()
+        for path in (kernel, initrd):
+            shutil.copy(path, self.directory / path.name)
+            (self.directory / path.name).chmod(0o644)
+        return {"kernel": str(self.directory / kernel.name), "initrd": str(self.directory / initrd.name),
+                "append": f"console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib)},4"}
+
+    def write_filler(self, memory_mib, count):
+        """Puts a system that only fills memory on each disk."""
+        made, linked = self.directory / "filler.o", self.directory / "filler"
+        subprocess.run(["as", "--32", "--defsym", f"FILL={int(memory_mib * TOUCHED)}", SOURCE / "tests/guest/filler.S", "-o", made], check=True)
+        subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", made, "-o", linked], check=True, stderr=subprocess.DEVNULL)
+        for i in range(count):
+            with open(self.directory / f"volumes/web/{i + 1}.raw", "r+b") as disk:
+                disk.write(linked.read_bytes())
 
     def console(self, name):
         return "".join(path.read_text(errors="replace") for path in self.runs.glob(f"*/vms/{name}/console.log"))
@@ -245,7 +262,7 @@ def run_size(names, bench, size):
 
 
 def evacuate(bench):
-    pair = Pair(bench, 64, 20, 0.5)
+    pair = Pair(bench, 64, 20, linux=False)
     limits = []
 
     def sample():

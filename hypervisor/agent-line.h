@@ -20,4 +20,12 @@ bool agent_line_feed(struct agent_line *line, const char *bytes, size_t count, i
 // The question, with a delimiter before it that ends whatever the agent was in the middle of. Returns its length.
 size_t agent_line_question(char *text, size_t size, int64_t id);
 
+
+// The first answer to a command that was sent after the agent had answered the question. WHY: what an agent that refused says.
+enum agent_answer { AGENT_SILENT, AGENT_DONE, AGENT_REFUSED };
+enum agent_answer agent_line_answer(
+	struct agent_line *line, const char *bytes, size_t count, char *why, size_t size);
+// The command that sets the guest's clock: to TIME_NS since 1970, or, 0, from the machine's clock. Returns its length.
+size_t agent_line_set_time(char *text, size_t size, int64_t time_ns);
+
 #endif

@@ -225,7 +225,9 @@ static void listen(struct vm *vm, bool stalled)
 	struct heartbeat *beat = vm->health.beat;
 	if (!beat || vm_path(vm, "guest-agent.sock", path, sizeof(path), NULL))
 		return;
-	if (stalled || vm->state != HOLDFAST__VM_STATE__VM_RUNNING || held_by_move(vm->group)) {
+	if (vm->clock.under_way)
+		heartbeat_rest(beat);
+	if (stalled || vm->clock.under_way || vm->state != HOLDFAST__VM_STATE__VM_RUNNING || held_by_move(vm->group)) {
 		heartbeat_forgive(beat);
 		return;
 	}

@@ -7,15 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "common/cleanup.h"
+#include "hypervisor/agent-connect.h"
 #include "hypervisor/agent-line.h"
 
 #define ASKS_PER_PERIOD 4
-#define CHATTER_MAX (64 << 10) // more than this for one question is no agent: it is hung up on until the next
 
 struct heartbeat {
 	struct loop *loop;
@@ -62,7 +60,7 @@ static enum loop_verdict on_input(int fd, short events, void *data)
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return LOOP_CONTINUE;
 	beat->taken += count > 0 ? (size_t)count : 0;
-	if (count <= 0 || beat->taken > CHATTER_MAX) {
+	if (count <= 0 || beat->taken > AGENT_CHATTER_MAX) {
 		beat->source = NULL; // the loop takes it away
 		hang_up(beat);
 		return LOOP_STOP;
@@ -72,26 +70,6 @@ static enum loop_verdict on_input(int fd, short events, void *data)
 		beat->answered_ms = loop_now_ms();
 	}
 	return LOOP_CONTINUE;
-}
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -1;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return -1;
-	return steal_fd(&fd);
-}
-
-static int64_t random_id(void)
-{
-	uint32_t id = 0;
-	if (getrandom(&id, sizeof(id), GRND_NONBLOCK) != (ssize_t)sizeof(id))
-		id = (uint32_t)loop_now_us();
-	return 1 + (int64_t)(id & 0x7ffffff);
 }
 
 void heartbeat_ask(struct heartbeat *beat, const char *path, unsigned period_s)
@@ -104,17 +82,23 @@ void heartbeat_ask(struct heartbeat *beat, const char *path, unsigned period_s)
 	if (beat->id)
 		hang_up(beat); // what it has not read yet is not to be answered later, one old question after the other
 	if (beat->fd < 0) {
-		beat->fd = connect_to(path);
+		beat->fd = agent_connect(path);
 		if (beat->fd < 0)
 			return; // somebody else has it, or there is none
 		beat->source = loop_add_fd(beat->loop, beat->fd, POLLIN, on_input, beat);
 	}
-	beat->id = random_id();
+	beat->id = agent_question_id();
 	beat->taken = 0;
 	size_t length = agent_line_question(text, sizeof(text), beat->id);
 	ssize_t sent = send(beat->fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR)
 		hang_up(beat);
+}
+
+void heartbeat_rest(struct heartbeat *beat)
+{
+	hang_up(beat);
+	heartbeat_forgive(beat);
 }
 
 void heartbeat_forgive(struct heartbeat *beat)

@@ -32,7 +32,8 @@ libhypervisor_a_SOURCES += \
 	hypervisor/group-private.h hypervisor/handlers.c hypervisor/handlers.h hypervisor/handlers-host.c \
 	hypervisor/handlers-standalone.c hypervisor/handlers-refresh.c hypervisor/handlers-state.c hypervisor/handlers-vm.c hypervisor/host-events.c hypervisor/host-events.h \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-set.c hypervisor/standalone-define.h \
-	hypervisor/vm-keeper.c hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
+	hypervisor/vm-keeper.c hypervisor/agent-connect.c hypervisor/agent-connect.h hypervisor/guest-clock.c \
+	hypervisor/guest-clock.h hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
 	hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h
 
 sbin_PROGRAMS += hypervisord

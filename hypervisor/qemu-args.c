@@ -248,10 +248,11 @@ static void add_cpu(struct args *args, const struct qemu_params *params)
 static void add_clock(struct args *args, const struct qemu_params *params)
 {
 	if (params->vm->os != HOLDFAST__OS__OS_WINDOWS) {
-		add(args, "-rtc", "base=utc");
+		add(args, "-rtc",
+			"base=utc,clock=host"); // the host's, not the guest's, which stands still at times
 		return;
 	}
-	add(args, "-rtc", "base=localtime,driftfix=slew");
+	add(args, "-rtc", "base=localtime,clock=host,driftfix=slew");
 	if (params->kvm)
 		add(args, "-global", "kvm-pit.lost_tick_policy=delay");
 }

@@ -5,6 +5,7 @@
 #define HYPERVISOR_VM_PRIVATE_H
 
 #include "hypervisor/group.h"
+#include "hypervisor/guest-clock.h"
 #include "hypervisor/health.h"
 #include "hypervisor/qemu-args.h"
 #include "hypervisor/running.h"
@@ -41,6 +42,8 @@ struct vm {
 	bool fds_linger;		// QEMU holds the disks' descriptors twice until its vcpus run (FACTS 3c)
 	double stopped_ms, resumed_ms;	// of the last STOP and RESUME
 	bool io_stopped;		// an I/O error is about to stop it
+	bool boots;			// it has not run a first instruction yet, and reads the clock itself
+	struct guest_clock clock;
 	struct vm_health health;
 	pid_t console_pid;		// of the process whose console somebody uses; 0: nobody
 	// What it is held to now: control.c.

@@ -45,6 +45,9 @@ int vm_continue(struct vm *vm, struct error *err)
 		log_warning("vm=%s %s", vm->name, local.message);
 	look_again(vm);
 	control_continued(vm);
+	if (!vm->boots)
+		guest_clock_set(vm);
+	vm->boots = false;
 	return 0;
 }
 

@@ -341,6 +341,7 @@ static int spawn_and_greet(struct vm *vm, enum vm_spawn kind, const uint64_t *di
 	vm->disk_count = vm->definition->n_disks;
 	vm->disks = VM_DISKS_HOLD;
 	vm->fds_linger = false;
+	vm->boots = kind == VM_SPAWN_BOOT;
 	if (rundir_start_time(vm->guest.pid, &vm->guest.start_time, err) ||
 		vm_phase(vm, kind == VM_SPAWN_BOOT ? RUNDIR_PHASE_SPAWNED : RUNDIR_PHASE_INCOMING, err) ||
 		vm_connect(vm, kind == VM_SPAWN_INCOMING_TOUCHED ? TOUCHED_TIMEOUT_MS : GREETING_TIMEOUT_MS,

@@ -62,6 +62,38 @@ static void the_question_is_whole_or_not_there(void **state)
 	assert_int_equal(agent_line_question(text, 20, 42), 0);
 }
 
+static enum agent_answer answer(struct agent_line *line, const char *text, char why[32])
+{
+	return agent_line_answer(line, text, strlen(text), why, 32);
+}
+
+static void a_command_is_done_or_refused(void **state)
+{
+	struct agent_line line = { .used = 0 };
+	char why[32];
+	assert_int_equal(answer(&line, "{\"return\"", why), AGENT_SILENT);
+	assert_int_equal(answer(&line, ": {}}\n", why), AGENT_DONE);
+	assert_int_equal(
+		answer(&line, "nonsense\n{}\n{\"error\": {\"desc\": \"no hwclock\"}}\n", why), AGENT_REFUSED);
+	assert_string_equal(why, "no hwclock");
+	assert_int_equal(answer(&line, "{\"error\": 7}\n", why), AGENT_REFUSED);
+	assert_string_equal(why, "");
+	assert_int_equal(answer(&line, "[]\n7\n\n", why), AGENT_SILENT);
+}
+
+static void the_time_is_said_or_left_to_the_machine(void **state)
+{
+	char text[128];
+	size_t length = agent_line_set_time(text, sizeof(text), 0);
+	assert_int_equal(length, strlen(text));
+	assert_string_equal(text, "{\"execute\":\"guest-set-time\"}\n");
+	length = agent_line_set_time(text, sizeof(text), 1700000000123456789);
+	assert_int_equal(length, strlen(text));
+	assert_string_equal(
+		text, "{\"execute\":\"guest-set-time\",\"arguments\":{\"time\":1700000000123456789}}\n");
+	assert_int_equal(agent_line_set_time(text, 20, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -69,6 +101,8 @@ int main(void)
 		cmocka_unit_test(nothing_else_is_one),
 		cmocka_unit_test(a_line_without_end_costs_nothing_and_does_not_hide_the_next),
 		cmocka_unit_test(the_question_is_whole_or_not_there),
+		cmocka_unit_test(a_command_is_done_or_refused),
+		cmocka_unit_test(the_time_is_said_or_left_to_the_machine),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

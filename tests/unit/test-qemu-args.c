@@ -291,7 +291,7 @@ static void windows_gets_devices_that_it_knows(void **state)
 	IS(disk, "driver", "ide-hd");
 	IS(disk, "bus", "ide.1");
 	IS(card, "driver", "e1000e");
-	assert_string_equal(value(argv, "-rtc", 0), "base=localtime,driftfix=slew");
+	assert_string_equal(value(argv, "-rtc", 0), "base=localtime,clock=host,driftfix=slew");
 	assert_non_null(strstr(value(argv, "-cpu", 0), "host,hv-relaxed=on"));
 	json_decref(disk);
 	json_decref(card);

@@ -79,7 +79,7 @@ EXTRA_DIST += tests/functions.sh \
 	tests/integration/test-guest-firmware.sh \
 	tests/integration/test-guest-networks.sh \
 	tests/integration/test-guest-systems.sh \
-	tests/guest/sick.S tests/integration/test-guest-health.sh tests/integration/test-guest-heartbeat.sh \
+	tests/guest/sick.S tests/integration/test-guest-health.sh tests/integration/test-guest-heartbeat.sh tests/integration/test-guest-clock.sh \
 	tests/integration/test-move-uefi.sh \
 	tests/integration/crash-matrix.sh tests/integration/test-hypervisor-crash-matrix.sh tests/integration/test-hypervisor-crash-sample.sh \
 	tests/integration/test-hypervisor-killed.sh \

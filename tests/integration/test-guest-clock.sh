@@ -1,7 +1,7 @@
 #!/bin/bash
 # A guest's clock stands still while the guest does. When it goes on, after a pause, a move or from a saved state, its agent sets the clock: from the
 # machine's clock, or to the time it is told where the guest has no program for that.
-APPEND="clock hwclock=2 agent=1000000"
+export APPEND="clock hwclock=2 agent=1000000"
 . "$(dirname "$0")/move-functions.sh"
 
 says() { cat "$WORK/$1/run/vms/db/console.log" | tr -d '\r'; }

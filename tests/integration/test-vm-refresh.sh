@@ -19,7 +19,8 @@ refresh() {
     after=$(vm pid)
     [ "$before" != "$after" ] || fail "it is the same process"
     [ "$(qemus)" = "$after" ] || fail "the QEMUs are $(qemus), and the guest's is $after"
-    [ ! -e "/proc/$before" ] || grep -qs '^State:.*[ZX]' "/proc/$before/status" || fail "the old QEMU is still there"
+    # One look: it may be reaped between two.
+    ! grep -qs '^State:[[:space:]]*[RSDTtI]' "/proc/$before/status" || fail "the old QEMU is still there"
     [ ! -e "$dir/run/vms/v.next" ] || fail "a second record is left"
     note "$(jq -c '{pause_ms, duration_ms, steps: [.steps[] | "\(.name) \(.ms)"]}' "$dir/answer")"
 }

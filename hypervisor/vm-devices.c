@@ -3,6 +3,8 @@
 #include "hypervisor/vm-devices.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,8 +33,14 @@ int vm_cdrom_open(const char *vm, const char *path, int *fd, struct error *err)
 			"VM %s: CD-ROM %s cannot be read here: put the image there, in the same place on each "
 			"possible owner",
 			vm, path);
-	if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
-		return error_set(err, ERROR_USAGE, "VM %s: CD-ROM %s is no file and no block device", vm, path);
+	if (!S_ISREG(info.st_mode) && !(S_ISBLK(info.st_mode) && ioctl(file, CDROM_GET_CAPABILITY, 0) >= 0))
+		return error_set(err, ERROR_USAGE, "VM %s: CD-ROM %s is no file and no CD-ROM drive", vm, path);
+	// It is opened as root, for a caller who is not: a guest reads what anybody may read.
+	if (S_ISREG(info.st_mode) && !(info.st_mode & S_IROTH))
+		return error_set(err, ERROR_DENIED,
+			"VM %s: CD-ROM %s may not be read by everybody, and a guest would: chmod o+r it if that "
+			"is meant",
+			vm, path);
 	*fd = steal_fd(&file);
 	return 0;
 }

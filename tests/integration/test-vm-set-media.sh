@@ -57,6 +57,8 @@ hf vm set v --cdrom "$dir/B.iso"
 is_read B
 refused 3 'cannot be read here' hf vm set v --cdrom "$dir/none.iso"
 refused 2 'no absolute path' hf vm set v --cdrom B.iso
+(umask 077 && : >"$dir/private.iso")
+refused 1 'may not be read by everybody' hf vm set v --cdrom "$dir/private.iso"
 is_read B
 [ "$(medium)" = "$dir/B.iso" ] || fail "a refused medium was kept: $(medium)"
 hf vm set v --cdrom none

@@ -259,11 +259,11 @@ int rpc_call_receive_data(
 	return 1;
 }
 
-int rpc_call_hijack(struct rpc_call *call, int *fd, struct error *err)
+// Detaches the connection once our reply is written. *tls is NULL without TLS.
+static int take_connection(struct rpc_call *call, int *fd, struct tls_session **tls, struct error *err)
 {
 	Holdfast__Reply reply = HOLDFAST__REPLY__INIT;
 	Holdfast__Empty empty = HOLDFAST__EMPTY__INIT;
-	struct tls_session *tls;
 
 	if (!call->peer)
 		return error_set(err, ERROR_UNREACHABLE, "the client has hung up");
@@ -280,9 +280,27 @@ int rpc_call_hijack(struct rpc_call *call, int *fd, struct error *err)
 	if (!call->peer)
 		return error_set(err, ERROR_UNREACHABLE, "the client has hung up");
 	struct rpc_peer *peer = call->peer;
-	rpc_connection_detach(peer->connection, fd, &tls);
+	rpc_connection_detach(peer->connection, fd, tls);
 	call->hijacked = true;
 	call_unlink(call);
 	rpc_peer_free(peer);
+	return 0;
+}
+
+int rpc_call_hijack(struct rpc_call *call, int *fd, struct error *err)
+{
+	struct tls_session *tls;
+
+	if (take_connection(call, fd, &tls, err) < 0)
+		return -1;
 	return tls ? rpc_tunnel_start(tls, fd, err) : 0;
+}
+
+int rpc_call_hijack_tls(struct rpc_call *call, struct tls_session **tls, struct error *err)
+{
+	int fd;
+
+	if (rpc_call_caller(call) == RPC_CALLER_LOCAL)
+		return error_set(err, ERROR_PROTOCOL, "this needs a connection with TLS");
+	return take_connection(call, &fd, tls, err);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "common/cleanup.h"
 #include "common/rpc-tunnel.h"
 
@@ -311,9 +312,9 @@ int rpc_client_send_data(
 	return rpc_connection_wait_room(client->connection, RPC_QUEUE_HIGH_BYTES, SEND_DATA_MS, err);
 }
 
-int rpc_client_hijack(struct rpc_client *client, int *fd, struct error *err)
+// Detaches the connection and frees the client, on failure too. *tls is NULL without TLS.
+static int take_connection(struct rpc_client *client, int *fd, struct tls_session **tls, struct error *err)
 {
-	struct tls_session *tls;
 	int result = -1;
 
 	if (!client->connection) {
@@ -323,9 +324,30 @@ int rpc_client_hijack(struct rpc_client *client, int *fd, struct error *err)
 			"%s: the connection carries other requests: it cannot be handed over",
 			client->server);
 	} else if (rpc_connection_wait_room(client->connection, 0, SEND_DATA_MS, err) == 0) {
-		rpc_connection_detach(client->connection, fd, &tls);
-		result = tls ? rpc_tunnel_start(tls, fd, err) : 0;
+		rpc_connection_detach(client->connection, fd, tls);
+		result = 0;
 	}
 	rpc_client_free(client);
 	return result;
+}
+
+int rpc_client_hijack(struct rpc_client *client, int *fd, struct error *err)
+{
+	struct tls_session *tls;
+
+	if (take_connection(client, fd, &tls, err) < 0)
+		return -1;
+	return tls ? rpc_tunnel_start(tls, fd, err) : 0;
+}
+
+int rpc_client_hijack_tls(struct rpc_client *client, struct tls_session **tls, struct error *err)
+{
+	int fd = -1;
+
+	if (take_connection(client, &fd, tls, err) < 0)
+		return -1;
+	if (*tls)
+		return 0;
+	close(fd);
+	return error_set(err, ERROR_PROTOCOL, "this needs a connection with TLS");
 }

@@ -26,6 +26,7 @@ enum rpc_caller {
 };
 
 struct rpc_server;
+struct tls_session;
 struct rpc_call;		// one request that is being served, valid until its handler has returned
 
 // Serves one request; runs in a task and may wait. Returns 0 after filling *reply (its strings are allocated with malloc and freed
@@ -63,6 +64,8 @@ int rpc_call_receive_data(struct rpc_call *call, unsigned timeout_ms, uint8_t **
 // one end of a socketpair whose other end a worker thread pumps through the TLS session with back pressure. The caller owns the descriptor,
 // which is non-blocking. The end of each direction (shutdown) is passed on by itself.
 int rpc_call_hijack(struct rpc_call *call, int *fd, struct error *err) MUST_CHECK;	// waits
+// The same for a thread of the caller's own that uses the session itself (common/tls-lane.h): no tunnel. Without TLS it is refused.
+int rpc_call_hijack_tls(struct rpc_call *call, struct tls_session **tls, struct error *err) MUST_CHECK;	// waits
 
 // ---- client
 
@@ -95,6 +98,7 @@ int rpc_client_do(struct rpc_client *client, Holdfast__Request *request, unsigne
 int rpc_client_send_data(struct rpc_client *client, uint64_t id, const void *bytes, size_t count, struct error *err) MUST_CHECK;
 // After a call that the server answered by hijacking: the raw connection, as in rpc_call_hijack. Frees the client.
 int rpc_client_hijack(struct rpc_client *client, int *fd, struct error *err) MUST_CHECK;	// waits
+int rpc_client_hijack_tls(struct rpc_client *client, struct tls_session **tls, struct error *err) MUST_CHECK;	// waits
 
 // Connects to a Unix socket, calls, and disconnects, without any loop of the caller's: for the agent and the handlers, which are
 // programs of one call. Blocking, with the deadline.

@@ -9,7 +9,7 @@ libhypervisor_a_SOURCES = \
 	hypervisor/hotplug.h hypervisor/running.c hypervisor/running.h hypervisor/restart-limit.c hypervisor/restart-limit.h \
 	hypervisor/rundir.c hypervisor/rundir-guest.c hypervisor/rundir-private.h hypervisor/save-file.c hypervisor/save-file.h \
 	hypervisor/save-header.c hypervisor/save-header.h hypervisor/save-index.c hypervisor/save-index.h \
-	hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/qemu-pipe.c hypervisor/qemu-pipe.h hypervisor/save-stream.c hypervisor/save-stream.h \
+	hypervisor/crew.c hypervisor/crew.h hypervisor/ram-chunk.c hypervisor/ram-chunk.h hypervisor/save-memory.c hypervisor/save-memory.h hypervisor/qemu-pipe.c hypervisor/qemu-pipe.h hypervisor/save-stream.c hypervisor/save-stream.h \
 	hypervisor/saved-state.c hypervisor/saved-state.h hypervisor/steps.c hypervisor/steps.h hypervisor/vm.c \
 	hypervisor/tap.c hypervisor/tap.h hypervisor/vm-devices.c hypervisor/vm-devices.h hypervisor/vm-uefi.c \
 	hypervisor/vm-uefi.h hypervisor/vm-screen.c hypervisor/vm-screen.h hypervisor/vm-disks.c hypervisor/vm-run.c \

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "hypervisor/guest-ram.h"
+#include "hypervisor/vm-private.h"
 
 #define POLL_MS 2
 #define UNDO_MS 30000

@@ -4,7 +4,7 @@
 #define HYPERVISOR_VM_STREAM_H
 
 #include "hypervisor/save-memory.h"
-#include "hypervisor/vm-private.h"
+#include "hypervisor/vm.h"
 
 enum vm_stream_memory { VM_STREAM_ALL, VM_STREAM_WITHOUT_SHARED };
 

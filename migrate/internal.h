@@ -6,8 +6,9 @@
 #include "migrate/copy-rule.h"
 #include "migrate/migrate.h"
 #include "migrate/move-state.h"
+#include "migrate/quick-memory.h"
 
-#define MOVE_PROTOCOL 2u
+#define MOVE_PROTOCOL 3u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
@@ -24,6 +25,7 @@ struct move_steps { // times of the parts of a move, in order
 struct move_vm { // one VM that has a QEMU
 	char name[64];
 	int stream; // a descriptor until QEMU has it; -1: none yet
+	struct quick_memory *memory; // of a quick move, past QEMU; NULL: QEMU's stream has all of it
 	pid_t pid; // source: of the QEMU that the move was prepared for
 	uint32_t devices; // source: a sum of its definition then: devices may come and go
 	struct copy_view copy; // source, live
@@ -134,6 +136,9 @@ struct move *source_make(struct moves *moves, struct group *group, const Holdfas
 // Whether the VMs are still those that it was prepared for; what is paused now is noted.
 int source_check(struct move *move, struct error *err) MUST_CHECK;
 
+// source-streams.c: opens what carries a VM's memory, and has the target expect it
+int source_open_streams(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err) MUST_CHECK; // waits
+
 // precopy.c: the live part of a source
 int precopy_begin(struct move *move, struct error *err) MUST_CHECK; // waits: PREPARED to PRECOPY
 // Until only the last passes are left: the move called ID of GROUP is ready. Without the group's mutex, which it takes for each look.
@@ -158,6 +163,9 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 	Holdfast__MoveAnswer *answer, struct error *err) MUST_CHECK;
 int target_stream(struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream,
 	struct error *err) MUST_CHECK;
+bool target_waiting(const struct move *move); // for the source to stop its guests
+int target_await_streams(struct move *move, struct error *err) MUST_CHECK; // waits
+void target_peer_gone(struct move *move); // what is not committed yet never will be
 int target_take(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer,
 	struct error *err) MUST_CHECK;
 int target_query(struct moves *moves, const Holdfast__MoveStep *step, Holdfast__MoveAnswer *answer,
@@ -169,6 +177,7 @@ void target_let_go(struct
 // qemu-move.c: what a move asks of one QEMU
 struct qemu_move_params {
 	bool live, throttle;
+	bool without_shared; // devices, and what memory is not shared
 	uint64_t bandwidth; // bytes per second; 0: no limit
 };
 int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err) MUST_CHECK;
@@ -179,7 +188,9 @@ int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *er
 void qemu_move_measure_dirty(struct vm *vm); // begins; a second later:
 double qemu_move_dirty_rate(struct vm *vm); // bytes per second; negative: not measured
 void qemu_move_announce(struct vm *vm); // tells the network where the guest is now
-int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err) MUST_CHECK;
+// WITHOUT_SHARED: devices look into memory when they are loaded, so nothing is until qemu_move_load; else at once.
+int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, struct error *err) MUST_CHECK;
+int qemu_move_load(struct vm *vm, struct error *err) MUST_CHECK;
 int qemu_move_send(
 	struct vm *vm, int stream, struct error *err) MUST_CHECK; // starts; does not wait for the end
 int qemu_move_await(struct vm *vm, unsigned timeout_ms, const bool *stop,

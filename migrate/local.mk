@@ -6,14 +6,18 @@ libmigrate_a_SOURCES = \
 	migrate/each.c \
 	migrate/handlers.c \
 	migrate/journal.c \
+	migrate/memory-wire.c migrate/memory-wire.h \
 	migrate/move-state.c \
 	migrate/moves.c \
 	migrate/precopy.c \
 	migrate/qemu-move.c \
+	migrate/quick-memory.c migrate/quick-memory.h \
 	migrate/source.c \
 	migrate/source-back.c \
 	migrate/source-prepare.c \
-	migrate/target.c
+	migrate/source-streams.c \
+	migrate/target.c \
+	migrate/target-streams.c
 
 noinst_HEADERS += migrate/migrate.h migrate/internal.h migrate/copy-rule.h migrate/cpu-check.h migrate/move-state.h
 EXTRA_DIST += migrate/PROTOCOL.md

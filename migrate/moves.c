@@ -73,8 +73,10 @@ void move_free(struct move *move)
 			break;
 		}
 	}
-	for (size_t i = 0; i < move->vm_count; i++)
+	for (size_t i = 0; i < move->vm_count; i++) {
 		cleanup_fd_p(&move->vms[i].stream);
+		quick_memory_free(move->vms[i].memory);
+	}
 	move_pause_clear(move);
 	rpc_client_free(move->control);
 	free(move->vms);

@@ -20,12 +20,12 @@ static json_t *capability(const char *name, bool on)
 	return json_pack("{s:s, s:b}", "capability", name, "state", on);
 }
 
-static json_t *capabilities(bool throttle)
+static json_t *capabilities(bool throttle, bool without_shared)
 {
-	// A save leaves the memory out of the stream (x-ignore-shared); one that failed must not make a move do so.
+	// x-ignore-shared is said each time: a save or a quick move that failed must not make another move leave the memory out.
 	return json_pack("{s:[o, o, o, o]}", "capabilities", capability("late-block-activate", true),
 		capability("events", true), capability("auto-converge", throttle),
-		capability("x-ignore-shared", false));
+		capability("x-ignore-shared", without_shared));
 }
 
 static uint64_t or_no_limit(uint64_t bandwidth)
@@ -43,7 +43,7 @@ int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *param
 {
 	// A guest that was stopped before needs no second pass, and QEMU must not look for one.
 	const struct qmp_step steps[] = {
-		{ "migrate-set-capabilities", capabilities(params->throttle) },
+		{ "migrate-set-capabilities", capabilities(params->throttle, params->without_shared) },
 		{ "migrate-set-parameters",
 			parameters(or_no_limit(params->bandwidth), params->live ? 1 : DOWNTIME_ANY_MS) },
 	};
@@ -64,17 +64,22 @@ json_t *qemu_move_end_copy(uint64_t bandwidth)
 			 : json_pack("{s:i}", "downtime-limit", (int)DOWNTIME_ANY_MS);
 }
 
-int qemu_move_prepare_target(struct vm *vm, int stream, struct error *err)
+int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, struct error *err)
 {
 	// The network must not be told of a guest that may never run here: qemu_move_announce does it after the commit.
 	const struct qmp_step steps[] = {
-		{ "migrate-set-capabilities", capabilities(false) },
+		{ "migrate-set-capabilities", capabilities(false, without_shared) },
 		{ "migrate-set-parameters", json_pack("{s:i}", "announce-rounds", 0) },
 	};
 
 	if (qmp_batch(vm_qmp(vm), steps, 2, MOVE_CALL_TIMEOUT_MS, err) < 0 ||
 		qmp_get_fd(vm_qmp(vm), stream, STREAM_NAME, err) < 0)
 		return -1;
+	return without_shared ? 0 : qemu_move_load(vm, err);
+}
+
+int qemu_move_load(struct vm *vm, struct error *err)
+{
 	json_t *arguments = json_pack("{s:s}", "uri", "fd:" STREAM_NAME);
 	return qmp_command(vm_qmp(vm), "migrate-incoming", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
 }

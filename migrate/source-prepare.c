@@ -119,26 +119,6 @@ static void lease_task(void *data)
 	task_wake(&move->lease_over);
 }
 
-static int open_stream(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
-{
-	Holdfast__Request request = RPC_REQUEST_INIT;
-	Holdfast__MoveStream stream = HOLDFAST__MOVE_STREAM__INIT;
-	struct rpc_client *client = rpc_connect_tls(
-		move->address, RPC_HYPERVISORD_PORT, move->peer, move->moves->tls, CONNECT_MS, err);
-
-	if (!client)
-		return -1;
-	stream.id = move->id;
-	stream.vm = entry->name;
-	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_STREAM;
-	request.move_stream = &stream;
-	if (rpc_client_do(client, &request, MOVE_CALL_TIMEOUT_MS, err) < 0) {
-		rpc_client_free(client);
-		return -1;
-	}
-	return rpc_client_hijack(client, &entry->stream, err);
-}
-
 static int prepare_peer(struct move *move, struct error *err)
 {
 	move->control = rpc_connect_tls(
@@ -154,7 +134,7 @@ static int prepare_peer(struct move *move, struct error *err)
 		return -1;
 	if (!move->leased)
 		return error_copy(err, &move->lease_error);
-	return move_each(move, open_stream, err);
+	return move_each(move, source_open_streams, err);
 }
 
 // Ends the copying and the lease, so that the target lets go, and forgets the move.
@@ -183,6 +163,7 @@ void source_close(struct move *move)
 	for (size_t i = 0; i < move->vm_count; i++) {
 		cleanup_fd_p(&move->vms[i].stream);
 		move->vms[i].stream = -1;
+		quick_memory_stop(move->vms[i].memory);
 	}
 	rpc_client_close(move->control);
 	while (move->leased) {

@@ -24,7 +24,8 @@ static bool is_live(const struct move *move)
 
 static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
-	const struct qemu_move_params params = { .bandwidth = move_share(move) };
+	const struct qemu_move_params params = { .bandwidth = move_share(move),
+		.without_shared = entry->memory != NULL };
 
 	if (vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_OUT, err) < 0 ||
 		vm_disks_ready_to_leave(vm, err) < 0)
@@ -42,7 +43,8 @@ static int stop(struct move *move, struct move_vm *entry, struct vm *vm, struct 
 	if (vm_stop_and_leave(vm, is_live(move) ? qemu_move_end_copy(limit) : NULL, status, err) < 0)
 		return -1;
 	entry->ending = is_live(move) && strcmp(status, "finish-migrate") == 0;
-	return 0;
+	// It changes no more: it may go before anything else is done.
+	return entry->memory ? quick_memory_send(entry->memory, move_share(move), err) : 0;
 }
 
 static int close_disks(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
@@ -170,6 +172,7 @@ static uint64_t memory_bytes(struct move *move)
 		struct vm *vm = move_vm_find(move, i);
 		if (vm && vm_qmp(vm))
 			sum += qemu_move_bytes(vm);
+		sum += quick_memory_bytes(move->vms[i].memory);
 	}
 	return sum;
 }

@@ -13,7 +13,6 @@
 #include "migrate/cpu-check.h"
 
 #define LEASE_MS 3600000u
-#define STREAM_WAIT_MS 5000u
 #define LOCK_MS 10000u
 #define END_MS 10000u
 #define LOAD_MS 600000u
@@ -208,14 +207,8 @@ static void source_gone(void *data)
 {
 	struct move *move = data;
 
-	move->peer_gone = true;
+	target_peer_gone(move);
 	task_wake(&move->gone);
-}
-
-// For the source to stop its guests.
-static bool waiting(const struct move *move)
-{
-	return move->state == MOVE_PREPARED || move->state == MOVE_PRECOPY;
 }
 
 // The lease: until the move has ended one way or the other, or the source is gone.
@@ -224,8 +217,8 @@ static void hold(struct move *move, struct rpc_call *call)
 	struct error err = ERROR_INIT;
 
 	rpc_call_on_gone(call, source_gone, move);
-	while (waiting(move) || move->state == MOVE_TAKING || move->state == MOVE_COMMITTED) {
-		if (move->peer_gone && waiting(move))
+	while (target_waiting(move) || move->state == MOVE_TAKING || move->state == MOVE_COMMITTED) {
+		if (move->peer_gone && target_waiting(move))
 			break;
 		if (task_wait(&move->gone, LEASE_MS, "the end of a move", &err) < 0)
 			break;
@@ -253,7 +246,7 @@ static int end_former(struct moves *moves, const Holdfast__MoveHello *hello, str
 	struct move *former;
 
 	while ((former = move_find(moves, MOVE_TARGET, hello->spec->group->name))) {
-		bool begun = former->state == MOVE_PREPARING || waiting(former);
+		bool begun = former->state == MOVE_PREPARING || target_waiting(former);
 		bool given_up = begun && strcmp(former->peer, hello->source) == 0;
 		bool over = former->state == MOVE_RUNNING || former->state == MOVE_ABORTED;
 
@@ -307,67 +300,7 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 	return result;
 }
 
-// ---- stream, take
-
-static int take_stream(struct move *move, struct move_vm *entry, struct vm *vm, int fd, struct error *err)
-{
-	char id[MOVE_ID_BYTES];
-	struct moves *moves = move->moves;
-
-	memcpy(id, move->id, sizeof(id));
-	if (move->kind == HOLDFAST__MOVE_KIND__MOVE_LIVE && move->state == MOVE_PREPARED &&
-		move_advance(move, MOVE_EV_COPY, err) < 0)
-		return -1;
-	entry->stream = fd;
-	int result = qemu_move_prepare_target(vm, fd, err);
-	// Everything may have changed while that waited; then the descriptor was closed with the move.
-	if (move_find_id(moves, MOVE_TARGET, id) != move)
-		return error_set(err, ERROR_CANCELLED, "the move has ended");
-	cleanup_fd_p(&entry->stream);
-	entry->stream = result < 0 ? -1 : STREAM_WITH_QEMU;
-	task_wake(&move->stream_came);
-	return result;
-}
-
-int target_stream(
-	struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
-{
-	struct move *move = move_find_id(moves, MOVE_TARGET, stream->id);
-
-	if (!move || !waiting(move))
-		return error_set(err, ERROR_NOT_FOUND, "no move %s is prepared here", stream->id);
-	for (size_t i = 0; i < move->vm_count; i++) {
-		struct vm *vm = move_vm_find(move, i);
-		cleanup_fd int fd = -1;
-
-		if (strcmp(move->vms[i].name, stream->vm) != 0)
-			continue;
-		if (!vm || vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || move->vms[i].stream != -1)
-			return error_set(
-				err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
-		if (rpc_call_hijack(call, &fd, err) < 0)
-			return -1;
-		// Everything may have changed while that waited.
-		move = move_find_id(moves, MOVE_TARGET, stream->id);
-		if (!move || !waiting(move))
-			return error_set(err, ERROR_CANCELLED, "the move has ended");
-		return take_stream(move, &move->vms[i], vm, steal_fd(&fd), err);
-	}
-	return error_set(
-		err, ERROR_NOT_FOUND, "VM %s of group %s does not move", stream->vm, move->group_name);
-}
-
-static int await_streams(struct move *move, struct error *err)
-{
-	for (size_t i = 0; i < move->vm_count; i++) {
-		while (move->vms[i].stream != STREAM_WITH_QEMU) {
-			if (task_wait(&move->stream_came, STREAM_WAIT_MS, "the stream of a VM's memory",
-				    err) < 0)
-				return -1;
-		}
-	}
-	return 0;
-}
+// ---- take
 
 static int open_disks(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
@@ -376,6 +309,8 @@ static int open_disks(struct move *move, struct move_vm *entry, struct vm *vm, s
 
 static int load_memory(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
+	if (entry->memory && (quick_memory_await(entry->memory, LOAD_MS, err) < 0 || qemu_move_load(vm, err) < 0))
+		return -1;
 	return qemu_move_await(vm, LOAD_MS, &move->peer_gone, err);
 }
 
@@ -384,7 +319,7 @@ static int acquire(struct move *move, struct error *err)
 	struct hypervisor *hv = move->moves->hv;
 	struct storage_promote promote = { .node = hv->config.node };
 
-	if (await_streams(move, err) < 0)
+	if (target_await_streams(move, err) < 0)
 		return -1;
 	move_steps_begin(&move->steps);
 	if (storage_promote(hv->storage, group_spec(move->group)->group, &promote, err) < 0)
@@ -461,7 +396,7 @@ int target_take(
 		return -1;
 	move = move_find_id(moves, MOVE_TARGET, step->id);
 	int result = -1;
-	if (!move || !waiting(move) || move->peer_gone) {
+	if (!move || !target_waiting(move) || move->peer_gone) {
 		error_set(err, ERROR_CANCELLED, "move %s has ended", step->id);
 	} else if (set_paused(move, step, err) == 0 && move_advance(move, MOVE_EV_TAKE, err) == 0) {
 		move->generation = step->generation;
@@ -493,7 +428,7 @@ int target_query(
 		struct group *group = move->group;
 
 		// What is not committed yet never will be: a take in progress sees this before it commits.
-		move->peer_gone = true;
+		target_peer_gone(move);
 		if (task_lock(group_mutex(group), MOVE_CALL_TIMEOUT_MS / 2, err) < 0)
 			return -1;
 		move = move_find_id(moves, MOVE_TARGET, step->id);

@@ -246,13 +246,14 @@ def run_size(names, bench, size):
         note = f"smaller is better; {min(ours):.0f} to {max(ours):.0f}; {by_step(events)}; {load_note()}"
         bench.result(f"live-pause-{size}", "ms", ours, reference[0] if reference else None, "virsh migrate --live", "; ".join(filter(None, (why, note))))
     if f"quick-limit-{size}" in names:
-        limits = []
+        limits, events = [], []
 
         def quick():
-            event = pair.move("quick")
-            limits.append(moved_mib(event) / raw_mib_s() * 1000)
-            return event["pause_ms"]
-        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket", f"smaller is better; {load_note()}")
+            events.append(pair.move("quick"))
+            limits.append(moved_mib(events[-1]) / raw_mib_s() * 1000)
+            return events[-1]["pause_ms"]
+        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket",
+                     f"smaller is better; {by_step(events)}; {load_note()}")
     if f"quick-peer-{size}" in names:
         functions = [lambda: pair.move("quick")["pause_ms"]] + ([peers.quick] if good else [])
         ours, *reference = bench.in_turn(min(count, 3), *functions)

@@ -43,11 +43,14 @@ static void *member(void *data)
 	return NULL;
 }
 
-int crew_run(crew_fn *work, void *data, uint64_t count, size_t threads, crew_buffer_fn *buffer, struct error *err)
+int crew_run(
+	crew_fn *work, void *data, uint64_t count, size_t threads, crew_buffer_fn *buffer, struct error *err)
 {
-	struct crew crew = {
-		.work = work, .data = data, .buffer = buffer, .count = count, .lock = PTHREAD_MUTEX_INITIALIZER
-	};
+	struct crew crew = { .work = work,
+		.data = data,
+		.buffer = buffer,
+		.count = count,
+		.lock = PTHREAD_MUTEX_INITIALIZER };
 	pthread_t others[THREADS_MAX];
 	size_t started = 0, wanted = threads < THREADS_MAX ? threads : THREADS_MAX;
 	while (started + 1 < wanted && started + 1 < count &&

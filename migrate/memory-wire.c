@@ -115,8 +115,8 @@ static int look_at(struct memory_wire *wire, struct memory_head *head, struct er
 	return found < 0 ? -1 : 0;
 }
 
-static int send_chunk(struct memory_wire *wire, const struct memory_head *head, memory_give_fn *give, void *lane,
-	struct error *err)
+static int send_chunk(struct memory_wire *wire, const struct memory_head *head, memory_give_fn *give,
+	void *lane, struct error *err)
 {
 	uint8_t bytes[MEMORY_HEAD_BYTES];
 	const uint8_t *chunk = wire->map[head->backend] + (uint64_t)head->number * SAVE_CHUNK_BYTES;
@@ -207,7 +207,6 @@ int memory_receive(struct memory_wire *wire, memory_take_fn *take, void *lane, s
 		chunks++;
 		pages += head.count;
 	}
-	return chunks == head.number && pages == head.lane_pages
-		? 0
-		: wrong(err, "something of it is missing");
+	return chunks == head.number && pages == head.lane_pages ? 0
+								 : wrong(err, "something of it is missing");
 }

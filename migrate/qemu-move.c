@@ -80,6 +80,8 @@ int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, str
 
 int qemu_move_load(struct vm *vm, struct error *err)
 {
+	if (!vm_qmp(vm))
+		return error_set(err, ERROR_FAILED, "the QEMU of VM %s has ended", vm_name(vm));
 	json_t *arguments = json_pack("{s:s}", "uri", "fd:" STREAM_NAME);
 	return qmp_command(vm_qmp(vm), "migrate-incoming", arguments, MOVE_CALL_TIMEOUT_MS, NULL, err);
 }

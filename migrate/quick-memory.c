@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// See quick-memory.h. One thread leads the lanes and says through an eventfd that all have ended; it touches its struct only, and is joined before that
-// is freed. The memory is sealed against shrinking, so that no QEMU can take it away from under the mapping.
+// See quick-memory.h. One thread leads the lanes and says through an eventfd that all have ended; it touches its struct only, and is joined before
+// that is freed. The memory is sealed against shrinking, so that no QEMU can take it away from under the mapping.
 #include "migrate/quick-memory.h"
 
 #include <errno.h>
@@ -98,8 +98,8 @@ static int map_all(struct quick_memory *memory, int protection, struct error *er
 		return -1;
 	memory->wire.fds = memory->files.fds;
 	for (size_t i = 0; i < memory->header.ram_count; i++) {
-		void *map = mmap(NULL, memory->header.rams[i].bytes, protection, MAP_SHARED,
-			memory->files.fds[i], 0);
+		void *map = mmap(
+			NULL, memory->header.rams[i].bytes, protection, MAP_SHARED, memory->files.fds[i], 0);
 		if (map == MAP_FAILED)
 			return error_set_errno(err, errno, "cannot map the memory of a VM");
 		memory->wire.map[i] = map;
@@ -181,7 +181,8 @@ int quick_memory_source(struct vm *vm, struct quick_memory **result, struct erro
 	return 0;
 }
 
-static int open_rams(struct quick_memory *memory, struct vm *vm, const Holdfast__MoveStream *stream, struct error *err)
+static int open_rams(
+	struct quick_memory *memory, struct vm *vm, const Holdfast__MoveStream *stream, struct error *err)
 {
 	for (size_t i = 0; i < stream->n_rams; i++) {
 		struct save_ram_header *ram = &memory->header.rams[i];
@@ -306,7 +307,8 @@ static void *lead(void *data)
 	struct quick_memory *memory = data;
 	const uint64_t one = 1;
 
-	memory->result = crew_run(run_lane, memory, memory->lane_count, memory->lane_count, NULL, &memory->err);
+	memory->result =
+		crew_run(run_lane, memory, memory->lane_count, memory->lane_count, NULL, &memory->err);
 	if (write(memory->over, &one, sizeof(one)) < 0)
 		log_error("the end of a VM's memory cannot be told: %s", strerror(errno));
 	return NULL;
@@ -330,12 +332,13 @@ static int start(struct quick_memory *memory, struct error *err)
 	return result ? error_set_errno(err, result, "cannot start the thread of a VM's memory") : 0;
 }
 
-int quick_memory_lane(struct quick_memory *memory, unsigned number, struct tls_session *tls, struct error *err)
+int quick_memory_lane(
+	struct quick_memory *memory, unsigned number, struct tls_session *tls, struct error *err)
 {
 	if (number < 1 || number > memory->lane_count || memory->lanes[number - 1]) {
 		tls_session_free(tls);
-		return error_set(err, ERROR_PROTOCOL, "connection %u for a VM's memory was not to be expected",
-			number);
+		return error_set(err, ERROR_PROTOCOL,
+			"connection %u for a VM's memory was not to be expected", number);
 	}
 	memory->lanes[number - 1] = tls;
 	for (unsigned i = 0; i < memory->lane_count; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The memory of one VM on a quick move, past QEMU: from the source QEMU's shared memory over lanes of TLS into the target QEMU's. Threads of its own do
-// the work; the loop opens, starts, waits and frees. Knows nothing of the move's states: nothing counts before quick_memory_await says 0.
+// The memory of one VM on a quick move, past QEMU: from the source QEMU's shared memory over lanes of TLS into the target QEMU's. Threads of its own
+// do the work; the loop opens, starts, waits and frees. Knows nothing of the move's states: nothing counts before quick_memory_await says 0.
 #ifndef MIGRATE_QUICK_MEMORY_H
 #define MIGRATE_QUICK_MEMORY_H
 

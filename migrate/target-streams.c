@@ -14,7 +14,8 @@ bool target_waiting(const struct move *move)
 }
 
 // The move that still waits for this stream, and its VM; NULL: it has ended.
-static struct move *still(struct moves *moves, const Holdfast__MoveStream *stream, struct move_vm **entry, struct vm **vm)
+static struct move *still(
+	struct moves *moves, const Holdfast__MoveStream *stream, struct move_vm **entry, struct vm **vm)
 {
 	struct move *move = move_find_id(moves, MOVE_TARGET, stream->id);
 
@@ -54,7 +55,8 @@ static int take_stream(struct move *move, struct move_vm *entry, struct vm *vm, 
 	return result;
 }
 
-static int open_memory(struct moves *moves, const Holdfast__MoveStream *stream, struct vm *vm, struct error *err)
+static int open_memory(
+	struct moves *moves, const Holdfast__MoveStream *stream, struct vm *vm, struct error *err)
 {
 	struct quick_memory *memory;
 	struct move_vm *entry;
@@ -78,8 +80,7 @@ static int bring_qemu_stream(
 	cleanup_fd int fd = -1;
 
 	if (!vm || vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN || entry->stream != -1 || entry->memory)
-		return error_set(
-			err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
+		return error_set(err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
 	if (stream->lanes > 0 && move->kind != HOLDFAST__MOVE_KIND__MOVE_QUICK)
 		return error_set(err, ERROR_PROTOCOL, "only a quick move's memory goes past QEMU");
 	if ((stream->lanes > 0 && open_memory(moves, stream, vm, err) < 0) ||
@@ -99,7 +100,8 @@ static int bring_lane(
 	struct vm *vm;
 
 	if (!still(moves, stream, &entry, &vm) || !entry->memory)
-		return error_set(err, ERROR_PROTOCOL, "nobody has said what memory of VM %s comes", stream->vm);
+		return error_set(
+			err, ERROR_PROTOCOL, "nobody has said what memory of VM %s comes", stream->vm);
 	if (rpc_call_hijack_tls(call, &tls, err) < 0)
 		return -1;
 	struct move *move = still(moves, stream, &entry, &vm);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The stream of a guest's memory past QEMU: all of it arrives, holes stay holes, and a stream that is cut, short, or names what is not there is refused
-// before anything of it is used.
+// The stream of a guest's memory past QEMU: all of it arrives, holes stay holes, and a stream that is cut, short, or names what is not there is
+// refused before anything of it is used.
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -65,7 +65,8 @@ static void side_begin(struct side *side, const struct save_header *rams)
 		side->fds[i] = memfd_create("test", MFD_CLOEXEC);
 		assert_true(side->fds[i] >= 0);
 		assert_int_equal(ftruncate(side->fds[i], (off_t)rams->rams[i].bytes), 0);
-		side->wire.map[i] = mmap(NULL, rams->rams[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED, side->fds[i], 0);
+		side->wire.map[i] =
+			mmap(NULL, rams->rams[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED, side->fds[i], 0);
 		assert_true(side->wire.map[i] != MAP_FAILED);
 	}
 }

@@ -91,7 +91,7 @@ more_lines() { [ "$(lines "$1")" -gt "$2" ]; }
 goes_on() {
     local acks
     acks=$(lines ACK)
-    wait_until "${1:-60}" "the guest acknowledges more than $acks rows" more_lines ACK "$acks"
+    wait_until "${1:-180}" "the guest acknowledges more than $acks rows" more_lines ACK "$acks"
 }
 judge() {
     local report

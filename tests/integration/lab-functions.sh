@@ -74,7 +74,7 @@ all_secondary() { [ "$(role "$1")" = 'ro:Secondary ' ]; }
 goes_on() {
     local now
     now=$(acked)
-    eventually "${1:-60}" "rows after $now are acknowledged" acked_over $((now + 10))
+    eventually "${1:-180}" "rows after $now are acknowledged" acked_over $((now + 10))
 }
 
 # The group exists, runs on a1, and counts.
@@ -97,7 +97,7 @@ with_guest() {
     hf a1 group start web
     owner_is a1 a1 || hf a1 group move web --to a1 --quick
     [ "$(hf a1 --json vm show db | jq -r .state)" != paused ] || hf a1 vm resume db
-    goes_on 90
+    goes_on
 }
 
 # The guest is turned off hard and started again, so that it reads back everything it ever acknowledged.
@@ -105,7 +105,7 @@ judge() {
     local node=${1:-a1} report
     hf "$node" vm stop db --force
     hf "$node" vm start db
-    goes_on 90
+    goes_on
     if ! report=$("$SOURCE/tests/guest/check-acks" "$LAB_DIR"/nodes/*/serial0.log); then
         fail "the guest lost rows, ran twice or has a damaged database: $report"
     fi

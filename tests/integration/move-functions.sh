@@ -88,10 +88,10 @@ set_up() {
         ask $node "{\"replica_apply\": {\"spec\": $(spec), \"node\": \"$node\"}}" >/dev/null
     done
 }
-begin_on_a1() { # begin_on_a1 [SECONDS]: two hypervisords, the guest counting on a1; boots: how often it has booted
+begin_on_a1() { # two hypervisords, the guest counting on a1; boots: how often it has booted
     set_up
     start_group a1 >/dev/null
-    goes_on "${1:-90}"
+    goes_on
     boots=$(reports | jq '.boots | length')
 }
 was_never_booted() { [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of $1"; }
@@ -129,7 +129,7 @@ acked_over() { [ "$(acked)" -gt "$1" ]; }
 goes_on() {
     local now
     now=$(acked)
-    eventually "${1:-90}" "rows after $now" acked_over $((now + 5))
+    eventually "${1:-180}" "rows after $now" acked_over $((now + 5))
 }
 # QEMUs of ours whose vcpus run: more than one would be the end of the data.
 running_twice() { runs_on a1 >/dev/null 2>&1 && runs_on b1 >/dev/null 2>&1; }

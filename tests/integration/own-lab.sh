@@ -4,7 +4,7 @@ set -euo pipefail
 
 SOURCE=${HOLDFAST_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 BUILD=${HOLDFAST_BUILD:-$SOURCE/build}
-LAB_DIR=$BUILD/own-lab.$$
+LAB_DIR=$(mktemp -d "$BUILD/own-lab.XXXXXX")
 export LAB_DIR HOLDFAST_BUILD=$BUILD HOLDFAST_STAGE=${HOLDFAST_STAGE:-$BUILD/stage}
 
 lab() { "$SOURCE/deploy/lab/lab" "$@"; }
@@ -35,7 +35,7 @@ eventually() {
 state() { lab status --json | jq -r ".nodes[] | select(.name == \"$1\").state"; }
 state_is() { [ "$(state "$1")" = "$2" ]; }
 processes() { pgrep -cf -- "$LAB_DIR/" || true; }	# of this lab's kernels and labd
+trap 'lab down >/dev/null 2>&1 || true; rm -rf "$LAB_DIR"' EXIT
 
 command -v linux.uml >/dev/null || { echo "linux.uml is not installed"; exit 77; }
 [ -x "$BUILD/deploy/lab/bin/labd" ] || { echo "the lab is not built"; exit 77; }
-trap 'lab down >/dev/null 2>&1 || true' EXIT

@@ -7,7 +7,7 @@
 disk=64M,format=qcow2
 with_guest_vm
 hf group start g
-goes_on 120
+goes_on
 take base
 goes_on
 
@@ -61,7 +61,7 @@ database_is_whole
 
 # Its memory is used up before its first instruction: what was killed there boots from the disks of the checkpoint.
 killed_at checkpoint-resumed checkpoint apply v base
-goes_on 120
+goes_on
 nothing_leaks
 database_is_whole
 

@@ -7,7 +7,7 @@
 disk=64M,format=qcow2
 with_guest_vm
 hf group start g
-goes_on 120
+goes_on
 [ "$(checkpoints length)" = 0 ] || fail "there are checkpoints"
 refused 3 'no checkpoint to revert' hf checkpoint revert v
 
@@ -59,12 +59,12 @@ row=$(last_ack)
 hf checkpoint take v --name cold
 [ "$(checkpoints '.[] | select(.name == "cold") | .memory')" = false ] || fail "memory of a VM that was off"
 hf vm start v
-goes_on 120
+goes_on
 hf checkpoint apply v cold
 vm_is off || fail "the VM is $(vm state)"
 : >"$dir/report"
 hf vm start v
-goes_on 120
+goes_on
 [ "$(grep -m 1 -o ' last=[0-9]*' "$dir/report")" = " last=$row" ] || fail "row $row was the last, and $(grep -m 1 BOOT "$dir/report")"
 
 # A VM that is off is saved in a checkpoint with memory, and goes on there when it starts; also after its group was away.

@@ -52,11 +52,11 @@ minor=$(hf $owner --json volume list | jq -r '[.[] | select(.name == "base.disk0
 parent_open() { on "$1" sh -c 'for pid in $(pidof qemu-system-x86_64); do ls -l /proc/$pid/fd; done' | grep -cE "/dev/drbd$minor\$"; }
 eventually 60 "the clone on $owner has its template open" parent_open $owner
 hf $other group move web --to $other --quick
-goes_on 60
+goes_on
 [ "$(hf $owner --json vm show one | jq -r .state)" = running ] || fail "the linked clone does not run on $other"
 eventually 60 "the clone on $other has its template open" parent_open $other
 hf $owner group move web --to $owner --quick
-goes_on 60
+goes_on
 hf $owner vm stop one --force
 for vm in one two three base; do
     hf $owner vm delete $vm

@@ -12,18 +12,18 @@ healthy() { node_is b1 a1 online && node_is a1 b1 online && in_sync b1 && [ "$(h
 with_guest
 pid=$(guest_pid)
 on a1 sh -c 'kill -9 $(pidof hypervisord)'
-goes_on 90
+goes_on
 eventually 30 "hypervisord knows the same guest again" same_guest "$pid"
 
 on a1 sh -c 'kill -9 $(pidof clusterd)'
-goes_on 90
+goes_on
 eventually 30 "clusterd answers for the same guest again" same_guest "$pid"
 
 for daemon in pacemakerd corosync; do
     on a1 sh -c "kill -9 \$(pidof $daemon)"
     for _ in 1 2 3 4 5; do
         runs_once || fail "the guest runs twice after the death of $daemon"
-        goes_on 120
+        goes_on
     done
     eventually 180 "the cluster is whole again after the death of $daemon" healthy
     runs_once || fail "the guest runs twice after the death of $daemon"

@@ -19,7 +19,7 @@ vm_is a1 extra off || fail "the new VM is $(vm_state a1 extra) and not off"
 eventually 30 "both replicas are up to date" in_sync b1
 hf b1 vm start extra
 eventually 60 "the new VM runs" vm_is b1 extra running
-goes_on 60
+goes_on
 status=0
 hf a1 vm delete extra 2>"$BUILD/definitions.out" || status=$?
 [ $status = 4 ] || fail "a VM that runs was deleted, or not refused as unsafe: $status: $(cat "$BUILD/definitions.out")"
@@ -27,7 +27,7 @@ hf a1 vm stop extra --force
 vm_is b1 extra off || fail "the VM that was stopped is $(vm_state b1 extra)"
 hf b1 vm delete extra
 [ "$(volumes a1)" = "db.disk0 state" ] || fail "the deleted VM left volumes: $(volumes a1)"
-goes_on 60
+goes_on
 
 note "a group comes and goes"
 hf b1 group create spare --preferred b1,a1 --state-size 32M

@@ -11,7 +11,7 @@ with_guest_vm
 volume=$dir/volumes/g/1.raw
 [ "$(stat -c %s "$volume")" = $((99 * 1024 * 1024)) ] || fail "the volume has $(stat -c %s "$volume") bytes"
 hf group start g
-goes_on 90
+goes_on
 boots=$(lines BOOT)
 hf vm save v
 qemu-img check -q -f qcow2 "$volume" || fail "the image is not sound"
@@ -36,7 +36,7 @@ qemu-img rebase -q -u -f qcow2 -F raw -b "$dir/base" "$volume"
 refused 4 'names a backing file' hf vm start v
 qemu-img rebase -q -u -f qcow2 -b "" "$volume"
 hf vm start v
-goes_on 90
+goes_on
 judge
 
 # Its header gone, with data behind it: not formatted again.
@@ -53,7 +53,7 @@ hf group create g
 hf vm create v --group g --memory 128 --disk 64M,format=qcow2 --kernel "$dir/vmlinuz" --initrd "$dir/initrd.gz" \
     --append "console=ttyS0 quiet panic=-1" --serial "$dir/report"
 hf group start g
-goes_on 90
+goes_on
 hf vm stop v
 qemu-img convert -f qcow2 -O raw "$volume" "$dir/content"
 whole=$(printf '{"driver":"qcow2","file":{"driver":"raw","size":%d,"file":{"driver":"file","filename":"%s"}}}' $((98 << 20)) "$volume")

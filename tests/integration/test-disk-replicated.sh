@@ -27,7 +27,7 @@ on "$owner" qemu-img compare -f raw -F vmdk /var/lib/holdfast/images/a.raw /var/
 status=0
 hf a1 volume import extra.disk0 /var/lib/holdfast/images/none --format raw 2>"$BUILD/disk.out" || status=$?
 [ $status != 0 ] && grep -q 'No such file' "$BUILD/disk.out" || fail "a missing file: $(cat "$BUILD/disk.out")"
-goes_on 60
+goes_on
 
 note "the guest's disk grows while it works"
 before=$(size_on "$owner" db.disk0)
@@ -37,7 +37,7 @@ for node in a1 b1; do
     [ "$(device_mib $node "$minor")" -ge $((before / 1048576 + 32)) ] || fail "the device on $node has $(device_mib $node "$minor") MiB"
     [ "$(size_on $node db.disk0)" = $((before + 32 * 1048576)) ] || fail "the definition on $node has $(size_on $node db.disk0) bytes"
 done
-goes_on 60
+goes_on
 eventually 60 "both replicas are up to date" in_sync b1
 status=0
 hf a1 volume grow db.disk0 100G 2>"$BUILD/disk.out" || status=$?
@@ -68,14 +68,14 @@ guest_has() { # guest_has NODE MIB: as QEMU there shows it to the guest
 mib=$((before / 1048576 + 32))
 guest_has "$owner" $mib || fail "the guest on $owner has not $mib MiB"
 hf "$owner" group move web --to "$other" --quick
-goes_on 60
+goes_on
 guest_has "$other" $mib || fail "the guest on $other has not $mib MiB"
 hf "$other" volume grow db.disk0 $((mib + 8))M
 guest_has "$other" $((mib + 8)) || fail "the guest on $other has not $((mib + 8)) MiB"
 eventually 60 "both replicas are up to date" in_sync "$owner"
 lab kill "$other"
 eventually 120 "$owner has taken the group over" online_on "$owner" "$owner"
-goes_on 120
+goes_on
 guest_has "$owner" $((mib + 8)) || fail "after the failover the guest has not $((mib + 8)) MiB"
 [ "$(lab status --json | jq -r ".nodes[] | select(.name == \"$other\").state")" = running ] || lab boot "$other"
 eventually 120 "node $other is back" node_is "$owner" "$other" online

@@ -19,7 +19,7 @@ with_agent() { # HOW-OFTEN OPTION...
 with_agent 10000 --on-hang restart
 hf group start g
 pid=$(vm pid)
-goes_on 90
+goes_on
 read -rt 8 <> <(:) || true
 [ "$(vm pid)" = "$pid" ] && [ "$(events vm-hung)" = 0 ] || fail "a guest that answers was touched"
 # It cannot answer while it is paused, and gets its whole time after that.

@@ -12,7 +12,7 @@ cleanup_fn umount -l "$volumes"
 with_guest_vm --storage file --directory "$volumes"
 saved=$volumes/g/state/v.saved
 hf group start g
-goes_on 90
+goes_on
 
 same_boot() { [ "$(lines BOOT)" = "$1" ] || fail "the guest booted: it was not restored"; }
 boots=$(lines BOOT)
@@ -62,7 +62,7 @@ goes_on
 hf vm stop v --force
 cp "$dir/old" "$saved"
 hf vm start v
-goes_on 90
+goes_on
 [ "$(lines BOOT)" = $((boots + 1)) ] || fail "an old saved state was restored"
 hf --json events | jq -e '.[] | select(.kind == "vm-state-refused")' >/dev/null || fail "nobody was told of the old state"
 rm -f "$volumes/g/state/v.refused" "$dir/old"
@@ -81,7 +81,7 @@ for how in content head end; do
     damage "$how"
     hf vm start v
     vm_is running || fail "the VM is $(vm state)"
-    goes_on 90
+    goes_on
     [ "$(lines BOOT)" = $((boots + 1)) ] || fail "a state with a damaged $how was restored"
     [ -e "$volumes/g/state/v.refused" ] || fail "the refused state was not kept"
     rm "$volumes/g/state/v.refused"
@@ -108,7 +108,7 @@ hf vm stop v
 vm_is off || fail "the VM is $(vm state)"
 [ "$(lines STOP)" -ge 1 ] || fail "the guest was not asked to shut down"
 hf vm start v
-goes_on 90
+goes_on
 judge
 
 # The guest's own way out: nobody asked hypervisord, so it stays off and the group is well.
@@ -122,7 +122,7 @@ hv_start
 vm_is off || fail "a guest that shut itself down was started again"
 hf group stop g
 hf group start g
-goes_on 90
+goes_on
 judge
 hf group stop g
 hf group delete g --force

@@ -23,7 +23,7 @@ give_up() {
 
 set_up
 start_group a1 >/dev/null
-goes_on 60
+goes_on
 
 # Prepared, and copying while the guest runs.
 for kind in quick live; do
@@ -53,7 +53,7 @@ give_up
 change a1 check >/dev/null || fail "the change is refused"
 commit a1 b1 >/dev/null || fail "a move of Pacemaker's was held up by a change"
 runs_on b1 >/dev/null || fail "the guest does not run on b1"
-goes_on 60
+goes_on
 ! running_twice || fail "the guest runs twice"
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
 note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

@@ -20,11 +20,11 @@ for round in 1 2; do
     wait $move || status=$?
     [ $status != 0 ] || fail "the command does not know that its clusterd has died"
     note "round $round: the clusterd of $from died; the command said: $(tail -n 1 "$BUILD/move-killed.out")"
-    goes_on 120
+    goes_on
     eventually 60 "the move's constraint is gone" free a1
     eventually 60 "the group is online" settled
     note "it is on $(owner a1)"
 done
 hf a1 group move web --to "$([ "$(owner a1)" = a1 ] && echo b1 || echo a1)" --quick || fail "the group cannot be moved any more"
-goes_on 60
+goes_on
 judge a1

@@ -23,7 +23,7 @@ for node in a1 b1; do
 done
 start_group a1 >/dev/null
 ask a1 "{\"host_group_start\": {\"spec\": $(shop), \"generation\": $(generation), \"timeout_ms\": 60000, \"node\": \"a1\"}}" >/dev/null
-goes_on 60
+goes_on
 prepare a1 b1 quick '"may_wait": true' >/dev/null || fail "the first move cannot be prepared"
 ! out=$(prepare_shop '"may_wait": true' 2>&1) || fail "b1 takes two groups at a time: $out"
 grep -q "takes 1 other group" <<<"$out" || fail "a refusal for want of room says: $out"
@@ -36,7 +36,7 @@ prepare_has_room() { prepare_shop '"may_wait": true'; }
 eventually 60 "there is room again" prepare_has_room
 ask a1 "{\"move_commit\": {\"spec\": $(shop), \"group\": \"shop\", \"target\": \"b1\", \"address\": \"${ADDRESS[b1]}\", \"timeout_ms\": 30000}}" >/dev/null ||
     fail "the second move failed"
-goes_on 90
+goes_on
 for acks in "$WORK/acks" "$WORK/acks-shop"; do
     report=$("$SOURCE/tests/guest/check-acks" "$acks") || fail "$report"
     note "$(jq -c '{acks, lost: (.lost | length)}' <<<"$report")"

@@ -17,5 +17,5 @@ for death in "quick target:committed hypervisord" "live target:taking target-gue
     death_in "$point" "$party" "$kind"
 done
 can_be_moved
-goes_on 60
+goes_on
 judge a1

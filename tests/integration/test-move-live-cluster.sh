@@ -20,7 +20,7 @@ for to in b1 a1; do
     owner_is a1 "$to" || fail "the owner is not $to"
     all_secondary "$from" || fail "$from still has a Primary: $(role "$from")"
     [ "$(qemus "$from")" = 0 ] || fail "a QEMU stayed on $from"
-    goes_on 60
+    goes_on
 done
 from=$(owner a1)
 to=$([ "$from" = a1 ] && echo b1 || echo a1)
@@ -31,7 +31,7 @@ eventually 60 "its memory is copied" copying "$from"
 on "$from" sh -c 'kill -INT $(cat /run/mover.pid)'
 wait "$mover" && fail "the move was not cancelled"
 grep -q "was cancelled" "$BUILD/move-live.out" || fail "Ctrl-C said: $(cat "$BUILD/move-live.out")"
-goes_on 60
+goes_on
 eventually 30 "nothing is left of the cancelled move" idle "$from"
 owner_is a1 "$from" || fail "the group is not on $from any more"
 [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"

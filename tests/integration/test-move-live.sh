@@ -13,7 +13,7 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
     runs_on $to >/dev/null || fail "the guest does not run on $to"
     ! runs_on $from >/dev/null 2>&1 || fail "the guest still runs on $from"
     eventually 60 "the moves have ended" no_move $from
-    goes_on 90
+    goes_on
     read -r from to <<<"$to $from"
 done
 for i in 1 2 3; do # at once after a cancelled one: the target waits until it has let go
@@ -22,7 +22,7 @@ for i in 1 2 3; do # at once after a cancelled one: the target waits until it ha
 done
 eventually 60 "the cancelled move has ended" no_move $from
 eventually 60 "the target has let go" no_move $to
-goes_on 90
+goes_on
 was_never_booted moved
 ! compgen -G "$WORK/*/state/moves/*source*" >/dev/null || fail "a source's journal was left behind"
 jq -rs 'map(select(.kind == "move")) | map("\(.pause_ms | floor) ms: " + (.steps | map("\(.name) \(.ms * 10 | floor / 10)") | join(", ")))[]' "$WORK"/*/state/host-events.jsonl

@@ -70,15 +70,15 @@ for side in from to; do
     kill -9 "$pid"
     commit $from $to >"$WORK/answer" 2>&1 || true
     eventually 60 "after the death of the QEMU on $side the guest runs on one side" settled
-    goes_on 60
+    goes_on
     note "QEMU on ${!side} killed: $(tail -n 1 "$WORK/answer" | cut -c1-120)"
     from=$(owner)
     to=$([ "$from" = a1 ] && echo b1 || echo a1)
 done
 prepare $from $to "$KIND" >/dev/null && commit $from $to >/dev/null || fail "the group cannot be moved any more"
-goes_on 60
+goes_on
 stop_group $to >/dev/null
 start_group $to >/dev/null
-goes_on 60
+goes_on
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"
 note "$(jq -c '{acks, lost: (.lost | length), boots: (.boots | length)}' <<<"$report")"

@@ -9,7 +9,7 @@ truncate -s 64M "$parent"
 sum=$(sha256sum <"$parent")
 export SPEC_CHANGE='.vms[0].disks[0] += {parent: "'$parent'", parent_format: "raw"} | .group.volumes[1].thin = true'
 
-begin_on_a1 150
+begin_on_a1
 from=a1 to=b1
 for kind in live quick; do
     open_on $from "$parent" || fail "the parent is not open on $from"
@@ -17,13 +17,13 @@ for kind in live quick; do
     eventually 60 "the move has ended" no_move $from
     open_on $to "$parent" || fail "the parent is not open on $to"
     ! open_on $from "$parent" || fail "the parent is still open on $from"
-    goes_on 90
+    goes_on
     note "a $kind move from $from to $to"
     read -r from to <<<"$to $from"
 done
 stop_group $from >/dev/null # saved
 start_group $from >/dev/null
-goes_on 90
+goes_on
 stop_group $from >/dev/null
 [ "$(sha256sum <"$parent")" = "$sum" ] || fail "the parent was written"
 [ "$(reports | jq '.lost | length')" = 0 ] || fail "rows are lost: $(reports)"

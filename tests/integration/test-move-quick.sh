@@ -15,7 +15,7 @@ for target in b1 a1 b1 a1; do
     other=$([ $target = a1 ] && echo b1 || echo a1)
     all_secondary $other || fail "$other still has a Primary: $(role $other)"
     [ "$(qemus $other)" = 0 ] || fail "a QEMU stayed on $other"
-    goes_on 60
+    goes_on
 done
 [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
 hf a1 --json events | jq -e '[.[] | select(.kind == "move" and .group == "web" and .pause_ms > 0)] | length >= 4' >/dev/null || fail "the events miss a move"

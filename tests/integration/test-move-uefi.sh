@@ -12,7 +12,7 @@ export SPEC_CHANGE='.vms[0] |= (. + {firmware: "uefi", memory_mib: 192, machine:
 vars="$WORK/volumes/web/state/6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c0b11.vars"
 sum() { sha256sum "$vars" | cut -d' ' -f1; }
 
-begin_on_a1 150
+begin_on_a1
 written=$(sum)
 [ "$written" != "$(sha256sum </usr/share/OVMF/OVMF_VARS_4M.fd | cut -d' ' -f1)" ] || fail "the firmware has written no variables"
 
@@ -27,7 +27,7 @@ for kind in live quick; do
     ! open_on $from "$vars" || fail "the variables are still open on $from"
     same() { [ "$(sum)" = "$written" ]; }
     eventually 60 "the variables are on the volume again" same
-    goes_on 60
+    goes_on
     note "a $kind move from $from to $to"
     read -r from to <<<"$to $from"
 done
@@ -36,11 +36,11 @@ done
 prepare $from $to quick >/dev/null || fail "no move can be prepared"
 cancel $from >/dev/null
 open_on $from "$vars" || fail "a cancelled move closed the variables"
-goes_on 60
+goes_on
 stop_group $from >/dev/null	# saved
 ! open_on $from "$vars" || fail "a saved guest has its variables open"
 start_group $to >/dev/null
-goes_on 60
+goes_on
 same || fail "the variables changed in a save"
 was_never_booted moved
 report=$("$SOURCE/tests/guest/check-acks" "$WORK/acks") || fail "$report"

@@ -7,7 +7,7 @@
 with_guest
 lab kill a1
 eventually 90 "the group is online on b1" online_on b1 b1
-goes_on 90
+goes_on
 [ "$(hf b1 --json group show web | jq -r .current)" = b1 ] || fail "the cluster does not know that only b1 has current data"
 lab boot a1
 eventually 90 "a1 is online" node_is b1 a1 online

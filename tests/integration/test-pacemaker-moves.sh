@@ -9,7 +9,7 @@ moved() { # moved TO COUNT
     eventually 120 "the group is online on $1" online_on a1 "$1"
     eventually 30 "$2 moves are in the events" test_moves "$2"
     [ "$(events group-stopped)" = 0 ] || fail "the group was stopped"
-    goes_on 90
+    goes_on
 }
 test_moves() { [ "$(events move)" = "$1" ]; }
 
@@ -27,7 +27,7 @@ moved a1 2
 node_is a1 b1 maintenance || fail "b1 is $(node_state a1 b1)"
 on a1 crm_standby --node b1 --delete
 eventually 30 "b1 is online" node_is a1 b1 online
-goes_on 60
+goes_on
 owner_is a1 a1 || fail "the group is on $(owner a1)"
 note "a constraint of the administrator's"
 on a1 cibadmin --create --scope constraints --xml-text '<rsc_location id="test-prefers-b1" rsc="web" node="b1" score="200000"/>'

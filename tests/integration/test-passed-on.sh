@@ -17,24 +17,24 @@ hf b1 vm pause db
 eventually 60 "the guest is paused" vm_is paused
 stands_still
 hf b1 vm resume db
-goes_on 90
+goes_on
 
 hf b1 vm save db
 eventually 60 "the guest is saved" vm_is saved
 stands_still
 hf b1 vm start db
-goes_on 60
+goes_on
 
 hf b1 group stop web
 group_is() { [ "$(hf a1 --json group show web | jq -r .state)" = "$1" ]; }
 eventually 60 "the group is offline" group_is offline
 eventually 60 "a1 has let the group's volumes go" all_secondary a1
 hf b1 group start web
-goes_on 90
+goes_on
 owner_is b1 a1 || hf b1 group move web --to a1 --quick
 
 hf b1 vm reset db
-goes_on 90
+goes_on
 
 note "the console, through b1"
 (read -rt 3 <> <(:) || true; printf '\r\n') | timeout 15 "$SOURCE/deploy/lab/lab" exec b1 holdfast vm console db >"$BUILD/passed-on.console" 2>&1 || true
@@ -47,7 +47,7 @@ hf a1 node confirm-down b1 2>"$BUILD/passed-on.out" || status=$?
 hf a1 node fence b1
 eventually 60 "b1 is back" node_is a1 b1 online
 eventually 90 "both replicas are up to date" in_sync a1
-goes_on 90
+goes_on
 kill $follower 2>/dev/null || true
 hf b1 --json events | jq -e '[.[] | select(.kind == "node-fenced" and .node == "b1")] | length > 0' >/dev/null || fail "b1 does not know that it was fenced"
 grep -q '"admin"' "$BUILD/passed-on.events" || fail "nothing was seen by following the events: $(head -n 3 "$BUILD/passed-on.events")"

@@ -15,7 +15,7 @@ one_rebooted() { [ -n "$(boot_id a1)" ] && [ -n "$(boot_id b1)" ] && { [ "$(boot
 with_guest
 a_boot=$(boot_id a1) b_boot=$(boot_id b1)
 lab cut a b
-goes_on 120
+goes_on
 one_owner || fail "the guest runs on both sides"
 eventually 120 "one side has rebooted" one_rebooted
 one_owner || fail "the guest runs on both sides"

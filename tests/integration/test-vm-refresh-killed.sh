@@ -30,7 +30,7 @@ qemus() {
 
 with_guest_vm
 hf group start g
-goes_on 120
+goes_on
 boots=$(lines BOOT)
 for point in "${points[@]}"; do
     break_off "$point"

@@ -7,7 +7,7 @@
 
 with_guest_vm
 hf group start g
-goes_on 120
+goes_on
 boots=$(lines BOOT)
 holdfast --socket "$dir/run/hypervisord.sock" vm console v < <(exec tail -f --pid=$$ /dev/null) >"$dir/console" 2>&1 &
 console=$!
@@ -39,7 +39,7 @@ hf vm reset v
 more_printed() { [ "$(wc -c <"$dir/console")" -gt "$printed" ]; }
 wait_until 60 "the console shows the guest in its new QEMU" more_printed
 kill "$console"
-goes_on 120
+goes_on
 boots=$(lines BOOT)
 
 # Paused, saved and restored around it, and taken up by another hypervisord.

@@ -15,7 +15,7 @@ sees() { [ "$($1)" = "$2" ]; }
 
 with_shell_vm --memory 192 --cpus 1 --disk 64M
 hf group start g
-goes_on 90
+goes_on
 sees disks "vda " || fail "the guest sees disks $(disks)"
 
 # In.
@@ -81,7 +81,7 @@ hf vm stop w --force
 # After a start the same devices, without the empty places; nothing is left of the others.
 hf vm stop v --force
 hf vm start v
-goes_on 90
+goes_on
 sees disks "vda vdb vdc " || fail "the guest sees $(disks)"
 nothing_pending
 judge

@@ -19,7 +19,7 @@ nothing_pending() { [ -z "$(pending)" ] || fail "pending: $(pending)"; }
 
 with_shell_vm --memory 192 --memory-max 512 --cpus 1 --cpus-max 4 --disk 64M --nic user
 hf group start g
-goes_on 90
+goes_on
 nothing_pending
 
 # Processors up; down only without the guest.
@@ -73,7 +73,7 @@ hf vm set v --memory-max 1G
 hf vm stop v --force
 nothing_pending
 hf vm start v
-goes_on 90
+goes_on
 nothing_pending
 sees nproc 3 || fail "the guest sees $(inside nproc) processors"
 [ "$(total_mib)" -gt 400 ] || fail "the guest has $(total_mib) MiB"

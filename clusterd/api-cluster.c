@@ -142,7 +142,7 @@ API_HANDLER(serve_status)
 		say_no_cluster(cd, reply);
 		return 0;
 	}
-	cleanup_view struct view *view = view_take_hosts(cd, NULL);
+	cleanup_view struct view *view = view_take_hosts_and_files(cd, NULL);
 	reply->body_case = HOLDFAST__REPLY__BODY_CLUSTER_STATUS;
 	reply->cluster_status = status_cluster(&view->input);
 	return 0;

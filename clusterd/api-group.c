@@ -53,7 +53,7 @@ API_HANDLER(serve_show)
 	if (!group)
 		return -1;
 	cleanup_free const char **nodes = replicas_nodes(group->spec->group);
-	cleanup_view struct view *view = view_take_hosts(cd, nodes);
+	cleanup_view struct view *view = view_take_hosts_and_files(cd, nodes);
 	group = view_group(cd, view, request->group_show->name, err);
 	if (!group)
 		return -1;

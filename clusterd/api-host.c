@@ -2,7 +2,6 @@
 // What other nodes' clusterds ask of this node: requests that go straight to its hypervisord, and small checks and
 // files of the machine itself.
 #include <string.h>
-#include <unistd.h>
 
 #include "clusterd/api.h"
 #include "clusterd/forward.h"
@@ -13,21 +12,6 @@
 API_HANDLER(serve_by_host)
 {
 	return forward_to_host(cd, call, request, reply, err);
-}
-
-API_HANDLER(serve_path_check)
-{
-	const Holdfast__PathCheck *check = request->path_check;
-
-	(void)call;
-	for (size_t i = 0; i < check->n_paths; i++)
-		if (access(check->paths[i], R_OK) < 0)
-			return error_set(err, ERROR_FAILED,
-				"%s cannot be read on node %s: put it there, in the same place on each "
-				"possible owner",
-				check->paths[i], cd->config.node);
-	api_reply_done(reply);
-	return 0;
 }
 
 API_HANDLER(serve_corosync_conf)
@@ -69,7 +53,7 @@ const struct api_verb api_host_verbs[] = {
 	{ HOLDFAST__REQUEST__BODY_HOST_VM_CHANGE, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_STATE_GROW, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_MOVE_STATE, CALLER_NODE, 0, serve_by_host },
-	{ HOLDFAST__REQUEST__BODY_PATH_CHECK, CALLER_NODE, 0, serve_path_check },
+	{ HOLDFAST__REQUEST__BODY_FILE_CHECK, CALLER_NODE, 0, serve_by_host },
 	{ HOLDFAST__REQUEST__BODY_COROSYNC_CONF_PUT, CALLER_NODE, 0, serve_corosync_conf },
 	{ HOLDFAST__REQUEST__BODY_REPORT_EVENT, CALLER_LOCAL, 0, serve_report },
 	{ 0 },

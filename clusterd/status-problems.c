@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clusterd/event-store.h"
+#include "proto/files.h"
 
 static void add(void *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(void *list, const char *format, ...)
@@ -149,6 +150,30 @@ static void waiting_problem(const struct status_input *in, const struct cib_grou
 	}
 }
 
+static const Holdfast__FileMissing *missing_file(const struct status_host *host, const Holdfast__FileWish *wish)
+{
+	for (size_t i = 0; host && host->status && i < host->status->n_missing_files; i++)
+		if (!strcmp(host->status->missing_files[i]->path, wish->path))
+			return host->status->missing_files[i];
+	return NULL;
+}
+
+// Before a failover needs it: a group is started on no node that lacks a file of one of its VMs.
+static void file_problems(const struct status_input *in, const Holdfast__GroupSpec *spec, const Holdfast__Vm *vm, void *list)
+{
+	size_t count;
+	g_autofree Holdfast__FileWish *wishes = files_of(vm, &count);
+
+	for (size_t n = 0; n < spec->group->n_possible; n++)
+		for (size_t i = 0; i < count; i++) {
+			const Holdfast__FileMissing *missing =
+				missing_file(status_host_of(in, spec->group->possible[n]), &wishes[i]);
+			if (missing)
+				add(list, "group %s would not start on node %s, because of VM %s: %s", spec->group->name,
+					spec->group->possible[n], vm->name, missing->text);
+		}
+}
+
 void status_group_problems(const struct status_input *in, const struct cib_group *group, void *list)
 {
 	const Holdfast__Group *definition = group->spec->group;
@@ -161,6 +186,8 @@ void status_group_problems(const struct status_input *in, const struct cib_group
 			definition->name);
 	if (group->wanted_started && !group->active_on[0])
 		waiting_problem(in, group, list);
+	for (size_t i = 0; i < group->spec->n_vms; i++)
+		file_problems(in, group->spec, group->spec->vms[i], list);
 	if (definition->storage == HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
 		for (size_t i = 0; i < definition->n_replicas; i++)
 			replica_problem(in, definition->name, definition->replicas[i]->node, list);

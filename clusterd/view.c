@@ -6,12 +6,15 @@
 #include <glib.h>
 #include <string.h>
 
+#include "clusterd/files.h"
 #include "clusterd/forward.h"
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "common/task.h"
 
 #define SHOW_TIMEOUT_MS 2500u
 #define DECIDE_TIMEOUT_MS 20000u
+#define FILES_TIMEOUT_MS 1000u
 #define GATHER_MORE_MS 500u
 
 struct answer {
@@ -22,12 +25,18 @@ struct answer {
 	bool done;
 };
 
+struct patience {
+	unsigned timeout_ms;
+	bool files; // are asked for too
+};
+
 struct gather {
 	unsigned references; // the view's and one for each task under way
 	struct clusterd *cd;
 	struct answer *answers;
 	size_t count, open;
 	unsigned timeout_ms;
+	bool files;
 	struct notice progressed;
 };
 
@@ -40,6 +49,17 @@ static void gather_release(struct gather *gather)
 			holdfast__reply__free_unpacked(gather->answers[i].reply, NULL);
 	g_free(gather->answers);
 	g_free(gather);
+}
+
+// Late, or not at all: a status without them is one all the same.
+static void ask_files(struct answer *answer)
+{
+	struct gather *gather = answer->gather;
+	struct error err = ERROR_INIT;
+	cleanup_snapshot struct snapshot *snapshot = cib_link_snapshot(gather->cd->cib, NULL);
+
+	if (snapshot && files_add_missing(gather->cd, answer->node, snapshot->cib, answer->reply->host, FILES_TIMEOUT_MS, &err) < 0)
+		log_info("what files node %s lacks is not known: %s", answer->node, err.message);
 }
 
 static void ask_task(void *data)
@@ -56,6 +76,8 @@ static void ask_task(void *data)
 		    &answer->err) == 0 &&
 		answer->reply->body_case != HOLDFAST__REPLY__BODY_HOST)
 		error_set(&answer->err, ERROR_PROTOCOL, "it did not answer with its status");
+	else if (answer->reply && gather->files)
+		ask_files(answer);
 	answer->done = true;
 	gather->open--;
 	notice_raise(&gather->progressed);
@@ -63,14 +85,15 @@ static void ask_task(void *data)
 }
 
 static struct gather *gather_start(
-	struct clusterd *cd, const char *const *nodes, size_t count, unsigned timeout_ms)
+	struct clusterd *cd, const char *const *nodes, size_t count, const struct patience *patience)
 {
 	struct gather *gather = g_new0(struct gather, 1);
 
 	gather->references = 1;
 	gather->cd = cd;
 	gather->count = count;
-	gather->timeout_ms = timeout_ms;
+	gather->timeout_ms = patience->timeout_ms;
+	gather->files = patience->files;
 	gather->answers = g_new0(struct answer, count + 1);
 	for (size_t i = 0; i < count; i++) {
 		struct answer *answer = &gather->answers[i];
@@ -89,7 +112,7 @@ static struct gather *gather_start(
 
 static void gather_await(struct gather *gather)
 {
-	int64_t deadline = loop_now_us() + (gather->timeout_ms + GATHER_MORE_MS) * 1000ll;
+	int64_t deadline = loop_now_us() + (gather->timeout_ms + (gather->files ? FILES_TIMEOUT_MS : 0) + GATHER_MORE_MS) * 1000ll;
 	struct error err = ERROR_INIT;
 
 	while (gather->open > 0) {
@@ -131,7 +154,7 @@ struct view *view_take(struct clusterd *cd)
 	return view;
 }
 
-static struct view *take_hosts(struct clusterd *cd, const char *const *nodes, unsigned timeout_ms)
+static struct view *take_hosts(struct clusterd *cd, const char *const *nodes, const struct patience *patience)
 {
 	struct view *view = view_take(cd);
 	g_autoptr(GPtrArray) ask = g_ptr_array_new();
@@ -148,7 +171,7 @@ static struct view *take_hosts(struct clusterd *cd, const char *const *nodes, un
 				g_ptr_array_add(ask, (gpointer)member->name);
 		}
 	}
-	struct gather *gather = gather_start(cd, (const char *const *)ask->pdata, ask->len, timeout_ms);
+	struct gather *gather = gather_start(cd, (const char *const *)ask->pdata, ask->len, patience);
 	gather_await(gather);
 	// Waiting let the world go on: the rest is looked at again.
 	view_free(view);
@@ -160,12 +183,17 @@ static struct view *take_hosts(struct clusterd *cd, const char *const *nodes, un
 
 struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes)
 {
-	return take_hosts(cd, nodes, SHOW_TIMEOUT_MS);
+	return take_hosts(cd, nodes, &(struct patience){ SHOW_TIMEOUT_MS, false });
+}
+
+struct view *view_take_hosts_and_files(struct clusterd *cd, const char *const *nodes)
+{
+	return take_hosts(cd, nodes, &(struct patience){ SHOW_TIMEOUT_MS, true });
 }
 
 struct view *view_take_hosts_to_decide(struct clusterd *cd, const char *const *nodes)
 {
-	return take_hosts(cd, nodes, DECIDE_TIMEOUT_MS);
+	return take_hosts(cd, nodes, &(struct patience){ DECIDE_TIMEOUT_MS, false });
 }
 
 void view_free(struct view *view)

@@ -20,6 +20,8 @@ struct view {
 struct view *view_take(struct clusterd *cd);
 // The hypervisors' answers too: of NODES (an array ending with NULL), or of all that are online if it is NULL.
 struct view *view_take_hosts(struct clusterd *cd, const char *const *nodes);	// waits
+// And what files their groups' VMs would lack there.
+struct view *view_take_hosts_and_files(struct clusterd *cd, const char *const *nodes);	// waits
 // The same with more patience, for what would be refused without an answer: a busy node is no lost node.
 struct view *view_take_hosts_to_decide(struct clusterd *cd, const char *const *nodes);	// waits
 void view_free(struct view *view);

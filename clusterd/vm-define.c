@@ -6,6 +6,7 @@
 
 #include "clusterd/allocate.h"
 #include "clusterd/cib-link.h"
+#include "clusterd/files.h"
 #include "clusterd/forward.h"
 #include "clusterd/group-define.h"
 #include "clusterd/replicas.h"
@@ -164,38 +165,6 @@ static int check_networks(
 	return 0;
 }
 
-static int check_paths_on(struct clusterd *cd, const Holdfast__Vm *vm, const char *node, struct error *err)
-{
-	Holdfast__Request request = RPC_REQUEST_INIT;
-	Holdfast__PathCheck check = HOLDFAST__PATH_CHECK__INIT;
-	char *paths[2 + SHAPE_CDROMS_MAX + DISKS_MOST];
-
-	check.paths = paths;
-	if (*vm->kernel)
-		paths[check.n_paths++] = vm->kernel;
-	if (*vm->initrd)
-		paths[check.n_paths++] = vm->initrd;
-	for (size_t i = 0; i < vm->n_cdroms && i < SHAPE_CDROMS_MAX; i++)
-		if (*vm->cdroms[i]->path)
-			paths[check.n_paths++] = vm->cdroms[i]->path;
-	for (size_t i = 0; i < vm->n_disks && i < DISKS_MOST; i++)
-		if (disk_parent_is_path(vm->disks[i]))
-			paths[check.n_paths++] = vm->disks[i]->parent;
-	if (check.n_paths == 0)
-		return 0;
-	request.body_case = HOLDFAST__REQUEST__BODY_PATH_CHECK;
-	request.path_check = &check;
-	if (strcmp(node, cd->config.node))
-		return peer_call(cd, node, &request, ASK_TIMEOUT_MS, NULL, NULL, NULL, err);
-	for (size_t i = 0; i < check.n_paths; i++)
-		if (access(paths[i], R_OK) < 0)
-			return error_set(err, ERROR_FAILED,
-				"%s cannot be read on node %s: put it there, in the same place on each "
-				"possible owner",
-				paths[i], node);
-	return 0;
-}
-
 int vm_check_nodes(
 	struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err)
 {
@@ -223,7 +192,7 @@ int vm_check_nodes(
 	}
 	for (size_t i = 0; i < definition->n_possible; i++)
 		if (status_node_online(&view->input, definition->possible[i]) &&
-			check_paths_on(cd, vm, definition->possible[i], err) < 0)
+			files_check_vm(cd, definition->possible[i], vm, ASK_TIMEOUT_MS, err) < 0)
 			return -1;
 	return 0;
 }

@@ -108,20 +108,6 @@ int disk_parent_open(struct hypervisor *hv, const Holdfast__Group *group, const 
 	return error_prefix(err, "disk %s", disk->name);
 }
 
-int disk_parents_check(
-	struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Vm *vm, struct error *err)
-{
-	for (size_t i = 0; i < vm->n_disks; i++) {
-		struct convert_image parent;
-		if (!disk_parent_is_path(vm->disks[i]))
-			continue;
-		if (disk_parent_open(hv, group, vm->disks[i], &parent, err))
-			return error_prefix(err, "VM %s", vm->name);
-		close(parent.fd);
-	}
-	return 0;
-}
-
 int disk_volume_open(struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Disk *disk,
 	enum disk_volume_use use, struct disk_volume *volume, struct error *err)
 {

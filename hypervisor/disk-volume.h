@@ -24,8 +24,6 @@ void disk_volume_close(struct disk_volume *volume);
 // What a differencing disk lies over, read-only: an image file, checked, or a template's disk, whose group is promoted here. The caller closes fd.
 int disk_parent_open(struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Disk *disk, struct convert_image *parent,
 	struct error *err) MUST_CHECK;	// waits
-// That the image files are there and can be parents.
-int disk_parents_check(struct hypervisor *hv, const Holdfast__Group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
 // Makes all from byte FROM on zeros: holes if THIN. For a raw disk.
 int disk_volume_zero(const struct disk_volume *volume, uint64_t from, bool thin, struct error *err) MUST_CHECK;	// waits
 

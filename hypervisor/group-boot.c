@@ -9,6 +9,7 @@
 #include "hypervisor/control.h"
 #include "hypervisor/disk-work.h"
 #include "hypervisor/checkpoint.h"
+#include "hypervisor/file-check.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/saved-state.h"
 #include "hypervisor/vm-private.h"
@@ -159,7 +160,8 @@ int group_boot_vm(
 	struct error ignored = ERROR_INIT;
 	if (!vm_has_process(vm))
 		running_drop(vm); // of one that died
-	if (disk_work_check_start(vm, state, err) || group_admit(group->hv, vm->definition, err))
+	if (disk_work_check_start(vm, state, err) || file_check_vm(group->hv, vm->definition, err) ||
+		group_admit(group->hv, vm->definition, err))
 		return -1;
 	if (state) {
 		int restored = try_checkpoint(group, vm, state, steps, err);

@@ -7,6 +7,7 @@
 #include "common/cleanup.h"
 #include "hypervisor/checkpoint.h"
 #include "hypervisor/disk-work.h"
+#include "hypervisor/file-check.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/vm-private.h"
 
@@ -18,16 +19,21 @@ static bool should_run(const struct vm *vm)
 		!vm->definition->template_;
 }
 
-// A VM with half a disk stays off and says why; the others of its group are not kept back by it.
-static bool disks_whole(struct group *group, struct vm *vm, const char *state)
+// 1: it can start; 0: it stays off and says why, and the others of its group are not kept back by it: half of a disk is the same on every node, and a
+// machine by itself has no other node; -1: this node lacks a file, and another one, which has it, shall have the whole group.
+static int can_start(struct group *group, struct vm *vm, const char *state, struct error *err)
 {
 	struct error why = ERROR_INIT;
-	if (!disk_work_check_start(vm, state, &why))
-		return true;
-	vm_reason(vm, "%.200s", why.message);
+	if (!disk_work_check_start(vm, state, &why)) {
+		if (!file_check_vm(group->hv, vm->wanted, &why))
+			return 1;
+		if (!group->hv->standalone || why.code == ERROR_CANCELLED)
+			return error_copy(err, &why);
+	}
+	vm_reason(vm, "%.240s", why.message);
 	host_event(group->hv, "vm-not-started", group->name, vm->name, 0, 0, NULL, 0, "VM %s stays off: %s",
 		vm->name, why.message);
-	return false;
+	return 0;
 }
 
 // ---- several VMs at once
@@ -138,11 +144,12 @@ static int boot_unsettled(struct group *group, struct vm *vm, const char *state,
 static int boot_mounted(struct group *group, struct vm **vms, const char *state, struct steps *steps, struct error *err)
 {
 	struct crowd crowd = { .group = group, .state = state, .vms = vms };
+	int possible = 1;
 	for (size_t i = 0; i < group->vm_count; i++) {
 		struct vm *vm = group->vms[i];
-		if (!should_run(vm) || !disks_whole(group, vm, state))
+		if (!should_run(vm) || !(possible = can_start(group, vm, state, err)))
 			continue;
-		if (boot_unsettled(group, vm, state, steps, err))
+		if (possible < 0 || boot_unsettled(group, vm, state, steps, err))
 			return -1;
 		if (should_run(vm))
 			vms[crowd.count++] = vm;

@@ -342,6 +342,7 @@ HANDLER(serve_host_events)
 const struct rpc_handler host_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_PING, LOCAL | NODE, serve_ping },
 	{ HOLDFAST__REQUEST__BODY_HOST_STATUS, LOCAL, serve_host_status },
+	{ HOLDFAST__REQUEST__BODY_FILE_CHECK, LOCAL, serve_file_check },
 	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_START, LOCAL, serve_group_start },
 	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_STOP, LOCAL, serve_group_stop },
 	{ HOLDFAST__REQUEST__BODY_HOST_GROUP_MONITOR, LOCAL, serve_group_monitor },

@@ -35,6 +35,7 @@ struct group *handler_adopt_locked(struct hypervisor *hv, const Holdfast__GroupS
 int handler_put_vm(struct group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 int handler_set_target(struct vm *vm, Holdfast__VmTarget target, struct error *err) MUST_CHECK;
 
+HANDLER_DECLARED(serve_file_check);	// file-check.c
 HANDLER_DECLARED(serve_refresh);	// handlers-refresh.c
 HANDLER_DECLARED(serve_state_grow);	// handlers-state.c
 

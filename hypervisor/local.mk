@@ -21,7 +21,7 @@ libhypervisor_a_CFLAGS = $(AM_CFLAGS) $(NL_CFLAGS)
 noinst_HEADERS += hypervisor/group.h hypervisor/qmp.h hypervisor/rundir.h hypervisor/vm.h
 libhypervisor_a_SOURCES += \
 	hypervisor/convert.c hypervisor/convert.h hypervisor/disk-fill.c hypervisor/disk-grow.c hypervisor/disk-import.c hypervisor/disk-mark.c hypervisor/disk-mark.h hypervisor/vm-image.c hypervisor/vm-image.h \
-	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
+	hypervisor/disk-volume.c hypervisor/disk-volume.h hypervisor/file-check.c hypervisor/file-check.h hypervisor/disk-work.c hypervisor/disk-work.h hypervisor/handlers-disk.c \
 	hypervisor/image-check.c hypervisor/image-check.h hypervisor/image-place.c hypervisor/image-place.h hypervisor/image-whole.c \
 	hypervisor/accel.c hypervisor/accel.h hypervisor/adopt.c hypervisor/adopt.h hypervisor/console.c hypervisor/console-log.c hypervisor/console-log.h \
 	hypervisor/checkpoint.c hypervisor/checkpoint.h hypervisor/checkpoint-disks.c hypervisor/checkpoint-disks.h hypervisor/checkpoint-guard.c \

@@ -10,6 +10,7 @@
 #include "hypervisor/clock.h"
 #include "hypervisor/disk-volume.h"
 #include "hypervisor/disk-work.h"
+#include "hypervisor/file-check.h"
 #include "hypervisor/restart-limit.h"
 #include "hypervisor/tap.h"
 #include "proto/disk.h"
@@ -241,7 +242,7 @@ int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struc
 {
 	return qemu_definition_check(vm, err) || tap_check(&group->hv->config, vm, err) ||
 			group_admit_ever(group->hv, vm, err) ||
-			disk_parents_check(group->hv, group->spec->group, vm, err)
+			file_check_vm(group->hv, vm, err)
 		? -1
 		: 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "hypervisor/file-check.h"
 #include "hypervisor/running.h"
 #include "migrate/cpu-check.h"
 
@@ -151,7 +152,8 @@ static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struc
 		bytes[i] = definition->disks[i]->format == HOLDFAST__DISK_FORMAT__FORMAT_QCOW2
 			? definition->disks[i]->size_bytes
 			: volume_bytes(hello, definition->disks[i]->volume);
-	if (group_admit(group_hypervisor(vm_group(vm)), definition, err) < 0 ||
+	if (file_check_vm(group_hypervisor(vm_group(vm)), definition, err) < 0 ||
+		group_admit(group_hypervisor(vm_group(vm)), definition, err) < 0 ||
 		vm_move_begin(vm, HOLDFAST__VM_STATE__VM_MOVING_IN, err) < 0)
 		return -1;
 	if (vm_spawn(vm, kind, bytes, err) < 0)

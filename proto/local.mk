@@ -9,7 +9,7 @@ CLEANFILES += $(PROTO_C) $(PROTO_H)
 
 noinst_LIBRARIES += libproto.a
 nodist_libproto_a_SOURCES = $(PROTO_C)
-libproto_a_SOURCES = proto/control.c proto/clone.c proto/pending.c proto/disk.c proto/health.c proto/json-write.c proto/json-read.c proto/shape.c proto/text.c
+libproto_a_SOURCES = proto/control.c proto/clone.c proto/pending.c proto/disk.c proto/files.c proto/health.c proto/json-write.c proto/json-read.c proto/shape.c proto/text.c
 libproto_a_CFLAGS = $(AM_CFLAGS) -Wno-shadow -Wno-missing-prototypes
 
 proto/%.pb-c.c proto/%.pb-c.h: proto/%.proto
@@ -20,4 +20,4 @@ proto/api.pb-c.h: proto/status.pb-c.h
 proto/status.pb-c.h: proto/definition.pb-c.h
 proto/cluster.pb-c.h: proto/status.pb-c.h
 proto/checkpoint.pb-c.h: proto/definition.pb-c.h
-noinst_HEADERS += proto/control.h proto/clone.h proto/disk.h proto/health.h proto/shape.h proto/pending.h proto/text.h proto/json.h proto/json-internal.h
+noinst_HEADERS += proto/control.h proto/clone.h proto/disk.h proto/files.h proto/health.h proto/shape.h proto/pending.h proto/text.h proto/json.h proto/json-internal.h

@@ -76,6 +76,14 @@ refused 2 'would show through' hf volume import d.disk0 "$dir/a.raw" --format ra
 mv "$dir/base.qcow2" "$dir/away.qcow2"
 refused 3 'parent: .*base.qcow2 cannot be opened' hf vm start d
 vm_is off d || vm_is failed d || fail "a VM without its parent is $(vm state d)"
+# The others of its group are not kept back by it here, where no other node could have the file.
+hf --json vm show d | jq -e '.target == "running"' >/dev/null || fail "vm start has not left its wish"
+hf group stop g >/dev/null
+hf group start g >/dev/null
+vm_is running thin || fail "VM thin is $(vm state thin) because of VM d"
+vm_is off d || vm_is failed d || fail "VM d is $(vm state d)"
+[[ $(vm reason d) == *"base.qcow2 cannot be opened"*"on node solo: put it there"* ]] || fail "VM d does not say why: $(vm reason d)"
+hf events | grep 'VM d stays off: .*base.qcow2' >/dev/null || fail "no event says that VM d stays off"
 mv "$dir/away.qcow2" "$dir/base.qcow2"
 hf vm start d >/dev/null
 hf vm stop d --force >/dev/null

@@ -251,6 +251,31 @@ static void a_start_under_way_is_not_online(void **state)
 	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
 }
 
+// Said before a failover needs it, of the node and the VM that it concerns.
+static void a_file_that_a_node_lacks(void **state)
+{
+	struct world *w = *state;
+	Holdfast__FileMissing missing = HOLDFAST__FILE_MISSING__INIT;
+	Holdfast__FileMissing *list[] = { &missing };
+
+	missing.path = (char *)"/images/base.qcow2";
+	missing.text = (char *)"its parent: /images/base.qcow2 cannot be opened on node b1: put it there";
+	w->host_status[1]->missing_files = list;
+	w->host_status[1]->n_missing_files = 1;
+	a_healthy_cluster(state); // no VM needs it
+	Holdfast__Disk *disk = w->group.spec->vms[0]->disks[0];
+	char *none = disk->parent;
+	disk->parent = missing.path;
+	expect_problem(w, "group web would not start on node b1, because of VM db", missing.text);
+	w->hosts[1].status = NULL;
+	Holdfast__ClusterStatus *status = status_cluster(&w->in);
+	assert_false(says(status->problems, status->n_problems, "base.qcow2", NULL));
+	holdfast__cluster_status__free_unpacked(status, NULL);
+	disk->parent = none;
+	w->host_status[1]->missing_files = NULL;
+	w->host_status[1]->n_missing_files = 0;
+}
+
 static void a_lost_node_that_is_not_fenced(void **state)
 {
 	struct world *w = *state;
@@ -375,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_vm_of_an_offline_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(states_of_a_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_start_under_way_is_not_online, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_that_a_node_lacks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_node_that_is_not_fenced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_fenced_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_group_that_waits_for_current_data, set_up, tear_down),

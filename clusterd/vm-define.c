@@ -2,7 +2,6 @@
 // vm create, vm delete: see group-define.h. A VM is checked against every node that may have to run it, before anything is made.
 #include <glib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clusterd/allocate.h"
 #include "clusterd/cib-link.h"
@@ -199,6 +198,19 @@ int vm_check_nodes(
 
 // ---- the definition
 
+void vm_name_disk(const Holdfast__Group *group, const Holdfast__Vm *vm, size_t i)
+{
+	Holdfast__Disk *disk = vm->disks[i];
+	char name[64];
+
+	disk_name_new(group, vm, i, name);
+	if (!strcmp(disk->name, name))
+		return;
+	if (disk->name != protobuf_c_empty_string)
+		free(disk->name);
+	disk->name = g_strdup(name);
+}
+
 int vm_add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, const Holdfast__Vm *vm,
 	Holdfast__Disk *disk, struct error *err)
 {
@@ -294,8 +306,7 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 	for (size_t i = 0; i < vm->n_disks; i++) {
 		Holdfast__Disk *disk = vm->disks[i];
 
-		if (!disk->name[0])
-			disk->name = g_strdup_printf("disk%zu", i);
+		vm_name_disk(spec->group, vm, i);
 		disk->size_bytes = allocate_round_up(disk->size_bytes);
 		if (vm_add_volume(cib, spec->group, vm, disk, err) < 0) {
 			holdfast__group_spec__free_unpacked(spec, NULL);
@@ -394,11 +405,8 @@ static Holdfast__GroupSpec *spec_without(const struct cib_group *group, const Ho
 
 	for (size_t i = 0; i < spec->group->n_volumes; i++) {
 		Holdfast__Volume *volume = spec->group->volumes[i];
-		bool its_own = false;
 
-		for (size_t d = 0; d < vm->n_disks; d++)
-			its_own |= vm->disks[d]->volume == volume->index;
-		if (its_own)
+		if (disk_volume_is_named_for(volume, vm->name))
 			holdfast__volume__free_unpacked(volume, NULL);
 		else
 			spec->group->volumes[kept++] = volume;

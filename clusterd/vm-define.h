@@ -11,6 +11,7 @@ int vm_check(const Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 // Against every node that may have to run it. Disks without a volume are new ones; the group's VM of the same name does not count.
 int vm_check_nodes(struct clusterd *cd, const struct cib_group *group, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
 // A volume of GROUP for a new disk.
+void vm_name_disk(const Holdfast__Group *group, const Holdfast__Vm *vm, size_t i); // a new one
 int vm_add_volume(const struct cib_snapshot *cib, Holdfast__Group *group, const Holdfast__Vm *vm, Holdfast__Disk *disk,
 	struct error *err) MUST_CHECK;
 uint32_t vm_next_volume(const Holdfast__Group *group);	// the index that the next one gets

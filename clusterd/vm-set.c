@@ -89,8 +89,7 @@ static int draft(
 
 		if (disk->volume)
 			continue;
-		if (!disk->name[0])
-			disk->name = g_strdup_printf("disk%zu", i);
+		vm_name_disk(change->spec->group, vm, i);
 		disk->size_bytes = allocate_round_up(disk->size_bytes);
 		change->adds = true;
 		if (vm_add_volume(cib, change->spec->group, vm, disk, err) < 0)

@@ -157,7 +157,8 @@ const struct verb checkpoint_verbs[] = {
 		.summary = "set a VM to a checkpoint",
 		.text = "Its present state is lost, unless it is kept with --take-first. A VM that is up goes on from\n"
 			"the checkpoint's memory; one that is off is saved there. One that was off when the\n"
-			"checkpoint was taken is off afterwards.",
+			"checkpoint was taken is off afterwards. A disk that was added since is taken out of the VM;\n"
+			"its volume is kept.",
 		.example = "holdfast checkpoint apply db before-upgrade --take-first",
 		.operands = one_checkpoint,
 		.options = apply_options,

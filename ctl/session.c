@@ -121,6 +121,15 @@ static void print_done(const struct printer *printer, const char *done, const ch
 		place ? name : "", place ? place + 2 : "");
 }
 
+static void print_detached(const struct printer *printer, const Holdfast__CheckpointApplied *applied)
+{
+	for (size_t i = 0; i < applied->n_detached; i++)
+		print_line(printer,
+			"%s was added after the checkpoint and is no disk of the VM any more; its volume is kept until `holdfast "
+			"volume delete %s`",
+			applied->detached[i], applied->detached[i]);
+}
+
 static int print_changed(const struct session *session, const Holdfast__Reply *reply, const char *name,
 	const char *done, struct error *err)
 {
@@ -133,6 +142,8 @@ static int print_changed(const struct session *session, const Holdfast__Reply *r
 	if (session->printer.json)
 		return print_json_name(&session->printer, name, err);
 	print_done(&session->printer, done, name);
+	if (reply->body_case == HOLDFAST__REPLY__BODY_CHECKPOINT_APPLIED)
+		print_detached(&session->printer, reply->checkpoint_applied);
 	return 0;
 }
 

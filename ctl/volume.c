@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast volume: list, show, grow, import, export.
+// holdfast volume: list, show, grow, import, export, delete.
 #include "ctl/nouns.h"
 #include "ctl/session.h"
 
@@ -53,8 +53,14 @@ static int volume_grow(struct session *session, const struct args *args, struct 
 	return session_change_long(session, &request, grow.volume, "volume %s is larger now", err);
 }
 
+static int volume_delete(struct session *session, const struct args *args, struct error *err)
+{
+	return session_do(session, HOLDFAST__REQUEST__BODY_VOLUME_DELETE, args_text(args, "VM.DISK"), "volume %s is deleted", err);
+}
+
 // A volume is called GROUP/NAME or as in the list: no plain name.
 static const struct arg one_volume[] = { { .name = "VOLUME", .kind = ARG_TEXT, .what = "volume" }, ARGS_END };
+static const struct arg one_disk[] = { { .name = "VM.DISK", .kind = ARG_TEXT, .what = "volume" }, ARGS_END };
 static const struct arg disk_and_file[] = {
 	{ .name = "VM.DISK", .kind = ARG_TEXT, .what = "volume" },
 	{ .name = "FILE", .kind = ARG_PATH, .what = "path" },
@@ -99,6 +105,15 @@ const struct verb volume_verbs[] = {
 		.operands = disk_and_size,
 		.goes_on = "the growth goes on; see `holdfast volume show`",
 		.run = volume_grow,
+	},
+	{
+		.name = "delete",
+		.summary = "delete a volume that is no VM's disk any more",
+		.text = "`holdfast checkpoint apply` takes a disk that was added after the checkpoint out of its VM and\n"
+			"keeps its volume, for a checkpoint that has it. What is on it is lost.",
+		.example = "holdfast volume delete db.disk1",
+		.operands = one_disk,
+		.run = volume_delete,
 	},
 	{
 		.name = "import",

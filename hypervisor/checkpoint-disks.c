@@ -116,9 +116,8 @@ static void image_close(struct image *image)
 	image->name = NULL;
 }
 
-static int image_open(struct vm *vm, size_t i, struct image *image, struct error *err)
+static int image_open(struct vm *vm, const Holdfast__Disk *disk, struct image *image, struct error *err)
 {
-	const Holdfast__Disk *disk = vm->definition->disks[i];
 	uint64_t bytes;
 	struct stat info;
 	char path[64];
@@ -142,10 +141,10 @@ static int image_open(struct vm *vm, size_t i, struct image *image, struct error
 	return 0;
 }
 
-static int run_on_image(struct vm *vm, size_t i, const char *what, const char *tag, struct error *err)
+static int run_on_image(struct vm *vm, const Holdfast__Disk *disk, const char *what, const char *tag, struct error *err)
 {
 	struct image image;
-	int result = image_open(vm, i, &image, err);
+	int result = image_open(vm, disk, &image, err);
 	if (!result)
 		result = spawn_run((const char *[]){ "qemu-img", "snapshot", what, tag, image.name, NULL }, IMAGE_MS,
 			NULL, err);
@@ -153,38 +152,52 @@ static int run_on_image(struct vm *vm, size_t i, const char *what, const char *t
 	return result;
 }
 
-static int find_in_image(struct vm *vm, size_t i, const char *tag, bool *found, struct error *err)
+static int find_in_image(struct vm *vm, const Holdfast__Disk *disk, const char *tag, bool *found, struct error *err)
 {
 	struct image image;
 	struct spawn_output output = { 0 };
-	int result = image_open(vm, i, &image, err);
+	int result = image_open(vm, disk, &image, err);
 	if (!result)
 		result = spawn_run((const char *[]){ "qemu-img", "info", "--output=json", image.name, NULL }, IMAGE_MS,
 			&output, err);
 	json_t *info = result ? NULL : json_loadb(output.out, output.out_bytes, 0, NULL);
 	*found = names_tag(json_object_get(info, "snapshots"), tag);
 	if (!result && !info)
-		result = error_set(err, ERROR_FAILED, "qemu-img says nothing of disk %s",
-			vm->definition->disks[i]->name);
+		result = error_set(err, ERROR_FAILED, "qemu-img says nothing of disk %s", disk->name);
 	json_decref(info);
 	spawn_output_done(&output);
 	image_close(&image);
 	return result;
 }
 
-// ---- both
+// ---- both: the disks of a checkpoint, of which the VM may have lost some since; the volumes of those are open nowhere
 
-static int find(struct vm *vm, const char *tag, uint32_t *mask, struct error *err)
+static bool takes_part_then(const Holdfast__Vm *then, size_t i)
 {
-	if (vm_has_process(vm))
-		return find_live(vm, tag, mask, err);
+	return qemu_disk_there(then, i) && !then->disks[i]->read_only;
+}
+
+// Where the VM's QEMU has the disk; -1: it has none, or not that disk.
+static int place_of(const struct vm *vm, const Holdfast__Disk *disk)
+{
+	for (size_t i = 0; vm_has_process(vm) && i < vm->definition->n_disks; i++)
+		if (takes_part(vm, i) && vm->definition->disks[i]->volume == disk->volume)
+			return (int)i;
+	return -1;
+}
+
+static int find_live_ones(struct vm *vm, const char *tag, uint32_t *mask, struct error *err)
+{
 	*mask = 0;
-	for (size_t i = 0; i < vm->definition->n_disks; i++) {
-		bool found = false;
-		if (takes_part(vm, i) && find_in_image(vm, i, tag, &found, err))
-			return -1;
-		*mask |= found ? 1u << i : 0;
-	}
+	return vm_has_process(vm) ? find_live(vm, tag, mask, err) : 0;
+}
+
+static int has_tag(struct vm *vm, const Holdfast__Disk *disk, const char *tag, uint32_t live, bool *found, struct error *err)
+{
+	int place = place_of(vm, disk);
+	if (place < 0)
+		return find_in_image(vm, disk, tag, found, err);
+	*found = live & (1u << place);
 	return 0;
 }
 
@@ -195,45 +208,75 @@ int checkpoint_disks_take(struct vm *vm, const char *id, struct error *err)
 	if (vm_has_process(vm))
 		return take_live(vm, tag, err);
 	for (size_t i = 0; i < vm->definition->n_disks; i++)
-		if (takes_part(vm, i) && run_on_image(vm, i, "-c", tag, err))
+		if (takes_part(vm, i) && run_on_image(vm, vm->definition->disks[i], "-c", tag, err))
 			return -1;
 	return 0;
 }
 
-int checkpoint_disks_have(struct vm *vm, const char *id, struct error *err)
+int checkpoint_disks_have(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err)
 {
 	char tag[80];
-	uint32_t mask;
+	uint32_t live;
 	tag_of(id, tag);
-	if (find(vm, tag, &mask, err))
+	if (find_live_ones(vm, tag, &live, err))
 		return -1;
-	for (size_t i = 0; i < vm->definition->n_disks; i++)
-		if (takes_part(vm, i) && !(mask & (1u << i)))
+	for (size_t i = 0; i < then->n_disks; i++) {
+		bool found;
+		if (!takes_part_then(then, i))
+			continue;
+		if (has_tag(vm, then->disks[i], tag, live, &found, err))
+			return -1;
+		if (!found)
 			return error_set(err, ERROR_UNSAFE, "disk %s of VM %s has nothing of checkpoint %s",
-				vm->definition->disks[i]->name, vm->name, id);
+				then->disks[i]->name, vm->name, id);
+	}
 	return 0;
 }
 
-int checkpoint_disks_delete(struct vm *vm, const char *id, struct error *err)
+static int delete_of(struct vm *vm, const Holdfast__Disk *disk, const char *tag, uint32_t live, struct error *err)
 {
-	char tag[80];
-	uint32_t mask;
-	tag_of(id, tag);
-	if (find(vm, tag, &mask, err))
+	bool found;
+	int place = place_of(vm, disk);
+	if (has_tag(vm, disk, tag, live, &found, err))
 		return -1;
-	for (size_t i = 0; i < vm->definition->n_disks; i++)
-		if ((mask & (1u << i)) &&
-			(vm_has_process(vm) ? delete_live(vm, i, tag, err) : run_on_image(vm, i, "-d", tag, err)))
-			return error_prefix(err, "disk %s", vm->definition->disks[i]->name);
+	if (!found)
+		return 0;
+	return place < 0 ? run_on_image(vm, disk, "-d", tag, err) : delete_live(vm, (size_t)place, tag, err);
+}
+
+int checkpoint_disks_delete(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err)
+{
+	const Holdfast__Group *group = group_spec(vm->group)->group;
+	char tag[80];
+	uint32_t live;
+	tag_of(id, tag);
+	if (find_live_ones(vm, tag, &live, err))
+		return -1;
+	for (size_t i = 0; i < then->n_disks; i++)
+		// A volume that was deleted has taken its part with it.
+		if (takes_part_then(then, i) && checkpoint_disk_volume(group, vm, then->disks[i]) &&
+			delete_of(vm, then->disks[i], tag, live, err))
+			return error_prefix(err, "disk %s", then->disks[i]->name);
 	return 0;
 }
 
-int checkpoint_disks_apply(struct vm *vm, const char *id, struct error *err)
+int checkpoint_disks_apply(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err)
 {
 	char tag[80];
 	tag_of(id, tag);
-	for (size_t i = 0; i < vm->definition->n_disks; i++)
-		if (takes_part(vm, i) && run_on_image(vm, i, "-a", tag, err))
+	for (size_t i = 0; i < then->n_disks; i++)
+		if (takes_part_then(then, i) && run_on_image(vm, then->disks[i], "-a", tag, err))
 			return -1;
 	return 0;
+}
+
+const Holdfast__Volume *checkpoint_disk_volume(
+	const Holdfast__Group *group, const struct vm *vm, const Holdfast__Disk *disk)
+{
+	char name[140];
+	snprintf(name, sizeof(name), "%s.%s", vm->name, disk->name);
+	for (size_t i = 0; i < group->n_volumes; i++)
+		if (group->volumes[i]->index == disk->volume && !strcmp(group->volumes[i]->name, name))
+			return group->volumes[i];
+	return NULL;
 }

@@ -9,11 +9,14 @@
 // Whether all disks of DEFINITION that the guest can write can have checkpoints; what to do if not.
 int checkpoint_disks_possible(const Holdfast__Vm *definition, struct error *err) MUST_CHECK;
 int checkpoint_disks_take(struct vm *vm, const char *id, struct error *err) MUST_CHECK;		// waits
+// THEN: the definition that the checkpoint was taken of. Its disks need not be the VM's any more, as long as their volumes are there.
 // ERROR_UNSAFE if a disk has no snapshot of ID.
-int checkpoint_disks_have(struct vm *vm, const char *id, struct error *err) MUST_CHECK;		// waits
+int checkpoint_disks_have(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err) MUST_CHECK;	// waits
 // What is not there is fine.
-int checkpoint_disks_delete(struct vm *vm, const char *id, struct error *err) MUST_CHECK;	// waits
+int checkpoint_disks_delete(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err) MUST_CHECK;	// waits
 // Sets the disks to what they were; the VM has no QEMU. May be done again.
-int checkpoint_disks_apply(struct vm *vm, const char *id, struct error *err) MUST_CHECK;	// waits
+int checkpoint_disks_apply(struct vm *vm, const Holdfast__Vm *then, const char *id, struct error *err) MUST_CHECK;	// waits
+// The volume that DISK was made with; NULL: it was deleted since, whoever has its number now.
+const Holdfast__Volume *checkpoint_disk_volume(const Holdfast__Group *group, const struct vm *vm, const Holdfast__Disk *disk);
 
 #endif

@@ -40,6 +40,12 @@ static void cleanup_tree_p(Holdfast__CheckpointTree **tree)
 }
 #define cleanup_tree __attribute__((cleanup(cleanup_tree_p)))
 
+// Whose disks have its snapshots: with memory that is what QEMU had.
+static const Holdfast__Vm *then_of(const Holdfast__CheckpointRecord *record)
+{
+	return record->memory && record->running ? record->running : record->wanted;
+}
+
 // ---- what was left half done
 
 // All that is not COMPLETE goes. The tree says so last: until then it is done again.
@@ -48,7 +54,7 @@ static int take_away(struct vm *vm, const struct checkpoint_store *store, Holdfa
 {
 	for (size_t i = 0; i < tree->n_records; i++)
 		if (tree->records[i]->state != HOLDFAST__CHECKPOINT_STATE__CHECKPOINT_COMPLETE &&
-			checkpoint_disks_delete(vm, tree->records[i]->id, err))
+			checkpoint_disks_delete(vm, then_of(tree->records[i]), tree->records[i]->id, err))
 			return -1;
 	fault_point("checkpoint-disks-deleted");
 	if (checkpoint_prune(tree, err) || checkpoint_save(store, tree, err))
@@ -83,7 +89,8 @@ static int finish_apply(struct vm *vm, const struct checkpoint_store *store, Hol
 {
 	struct discarding discarding = { { store->directory, vm->name } };
 	Holdfast__CheckpointRecord *record = checkpoint_find(tree, vm->name, tree->applying, err);
-	if (!record || checkpoint_disks_apply(vm, record->id, err) || checkpoint_put_vars(store, record->id, err))
+	if (!record || checkpoint_disks_apply(vm, then_of(record), record->id, err) ||
+		checkpoint_put_vars(store, record->id, err))
 		return -1;
 	fault_point("checkpoint-applied");
 	running_drop(vm);
@@ -254,29 +261,16 @@ int checkpoint_take(struct vm *vm, const char *directory, const char *name, stru
 
 // ---- apply
 
-static const Holdfast__Disk *disk_named(const Holdfast__Vm *vm, const char *name)
+// A disk that the VM got since is taken out of it, and its volume kept; one that went comes back, if its volume is still there.
+static int check_disks(
+	const struct vm *vm, const Holdfast__CheckpointRecord *record, const Holdfast__Vm *then, struct error *err)
 {
-	for (size_t i = 0; i < vm->n_disks; i++)
-		if (!strcmp(vm->disks[i]->name, name))
-			return vm->disks[i];
-	return NULL;
-}
-
-// The disks must be those that were there: what became of others nobody knows.
-static int check_disks(const struct vm *vm, const Holdfast__CheckpointRecord *record, struct error *err)
-{
-	for (size_t i = 0; i < vm->wanted->n_disks; i++) {
-		const Holdfast__Disk *then = disk_named(record->wanted, vm->wanted->disks[i]->name);
-		if (!then || then->volume != vm->wanted->disks[i]->volume)
+	for (size_t i = 0; i < then->n_disks; i++)
+		if (qemu_disk_there(then, i) &&
+			!checkpoint_disk_volume(group_spec(vm->group)->group, vm, then->disks[i]))
 			return error_set(err, ERROR_UNSAFE,
-				"VM %s has got disk %s since checkpoint %s: take that disk out first", vm->name,
-				vm->wanted->disks[i]->name, record->name);
-	}
-	for (size_t i = 0; i < record->wanted->n_disks; i++)
-		if (!disk_named(vm->wanted, record->wanted->disks[i]->name))
-			return error_set(err, ERROR_UNSAFE,
-				"disk %s of VM %s, which checkpoint %s needs, has been taken out",
-				record->wanted->disks[i]->name, vm->name, record->name);
+				"the volume of disk %s of VM %s, which checkpoint %s needs, was deleted", then->disks[i]->name,
+				vm->name, record->name);
 	return 0;
 }
 
@@ -293,7 +287,7 @@ static int check_apply(struct vm *vm, const struct checkpoint_store *store, cons
 {
 	struct checkpoint_memory memory;
 	char path[4096];
-	if (check_disks(vm, record, err))
+	if (check_disks(vm, record, record->wanted, err) || check_disks(vm, record, then_of(record), err))
 		return -1;
 	if (record->memory && record->kvm != group_hypervisor(vm->group)->kvm)
 		return error_set(err, ERROR_UNSAFE, "it was taken under %s, and this node runs guests with %s",
@@ -301,7 +295,7 @@ static int check_apply(struct vm *vm, const struct checkpoint_store *store, cons
 	if (record->memory &&
 		(memory_of(store, record, &memory, path, err) || checkpoint_memory_verify(&memory, err)))
 		return -1;
-	return checkpoint_disks_have(vm, record->id, err);
+	return checkpoint_disks_have(vm, then_of(record), record->id, err);
 }
 
 int checkpoint_apply(

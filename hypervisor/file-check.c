@@ -50,14 +50,26 @@ int file_check(struct hypervisor *hv, const Holdfast__FileWish *wish, struct err
 		why.errnum ? ": put it there, in the same place on each possible owner" : "");
 }
 
-int file_check_vm(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err)
+enum extent { PARENTS, ALL };
+
+static int check(struct hypervisor *hv, const Holdfast__Vm *vm, enum extent extent, struct error *err)
 {
 	size_t count;
 	cleanup_free Holdfast__FileWish *wishes = files_of(vm, &count);
 	for (size_t i = 0; i < count; i++)
-		if (file_check(hv, &wishes[i], err))
+		if ((extent == ALL || wishes[i].parent) && file_check(hv, &wishes[i], err))
 			return error_prefix(err, "VM %s", vm->name);
 	return 0;
+}
+
+int file_check_parents(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err)
+{
+	return check(hv, vm, PARENTS, err);
+}
+
+int file_check_vm(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err)
+{
+	return check(hv, vm, ALL, err);
 }
 
 static int add_missing(Holdfast__FilesMissing *missing, const char *path, const char *text)

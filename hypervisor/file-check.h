@@ -11,6 +11,8 @@ struct hypervisor;
 
 // Names the file, the node and the remedy.
 int file_check(struct hypervisor *hv, const Holdfast__FileWish *wish, struct error *err) MUST_CHECK;	// waits
+// Only the images that its disks lie over: for a definition, whose other files may come later on a machine by itself.
+int file_check_parents(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
 int file_check_vm(struct hypervisor *hv, const Holdfast__Vm *vm, struct error *err) MUST_CHECK;	// waits
 
 #endif

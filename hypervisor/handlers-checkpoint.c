@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The verbs on a VM's checkpoints, with its group locked and its state volume mounted meanwhile; and where a VM is after one was applied.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/log.h"
 #include "hypervisor/checkpoint.h"
 #include "hypervisor/handlers.h"
 #include "proto/json.h"
+#include "proto/pending.h"
 
 #define LOCK_MS 30000
 
@@ -138,7 +140,33 @@ static int settle_state(struct vm *vm, const char *directory, bool was_up, bool 
 	return 0;
 }
 
-static int reply_applied(struct vm *vm, const char *directory, Holdfast__Reply *reply, struct error *err)
+// The volumes of the disks that BEFORE had and the VM has not.
+static char **detached_since(const struct vm *vm, const Holdfast__Vm *before, size_t *count)
+{
+	char **names = calloc(before->n_disks + 1, sizeof(*names));
+	*count = 0;
+	for (size_t i = 0; names && i < before->n_disks; i++) {
+		if (pending_disk_in(vm->wanted, before->disks[i]))
+			continue;
+		if (asprintf(&names[*count], "%s.%s", vm->name, before->disks[i]->name) < 0)
+			break;
+		(*count)++;
+	}
+	return names;
+}
+
+static void tell_detached(const struct vm *vm, const Holdfast__CheckpointApplied *applied)
+{
+	for (size_t i = 0; i < applied->n_detached; i++)
+		host_event(vm->group->hv, "disk-detached", vm->group->name, vm->name, 0, 0, NULL, 0,
+			"disk %s was added after the checkpoint that VM %s was set to: it is no disk of the VM any more, and "
+			"its volume is kept until it is deleted ('holdfast volume delete %s') or a checkpoint that has it is "
+			"applied",
+			applied->detached[i], vm->name, applied->detached[i]);
+}
+
+static int reply_applied(
+	struct vm *vm, const char *directory, const Holdfast__Vm *before, Holdfast__Reply *reply, struct error *err)
 {
 	Holdfast__CheckpointApplied *applied = malloc(sizeof(*applied));
 	if (!applied)
@@ -148,11 +176,12 @@ static int reply_applied(struct vm *vm, const char *directory, Holdfast__Reply *
 	reply->body_case = HOLDFAST__REPLY__BODY_CHECKPOINT_APPLIED;
 	applied->checkpoint = status_of(vm, directory, "", err);
 	applied->vm = (Holdfast__Vm *)proto_copy(&vm->wanted->base);
+	applied->detached = detached_since(vm, before, &applied->n_detached);
+	tell_detached(vm, applied);
 	return applied->checkpoint && applied->vm ? 0 : -1;
 }
 
-static int act_apply(struct vm *vm, const char *directory, const Holdfast__Request *request, Holdfast__Reply *reply,
-	struct error *err)
+static int apply(struct vm *vm, const char *directory, const Holdfast__Request *request, struct error *err)
 {
 	const Holdfast__CheckpointApply *order = request->checkpoint_apply;
 	bool was_up = vm_is_up(vm), memory = false;
@@ -174,7 +203,19 @@ static int act_apply(struct vm *vm, const char *directory, const Holdfast__Reque
 			NULL, 0, "VM %s was set to checkpoint %s on node %s; it is %s", vm->name, meant->name,
 			vm->group->hv->config.node, vm_state_name(vm->state));
 	holdfast__checkpoint_status__free_unpacked(meant, NULL);
-	return failed ? -1 : reply_applied(vm, directory, reply, err);
+	return failed;
+}
+
+static int act_apply(struct vm *vm, const char *directory, const Holdfast__Request *request, Holdfast__Reply *reply,
+	struct error *err)
+{
+	Holdfast__Vm *before = (Holdfast__Vm *)proto_copy(&vm->wanted->base);
+	int failed = before ? apply(vm, directory, request, err) : error_set(err, ERROR_FAILED, "no memory for a reply");
+	if (!failed)
+		failed = reply_applied(vm, directory, before, reply, err);
+	if (before)
+		holdfast__vm__free_unpacked(before, NULL);
+	return failed;
 }
 
 HANDLER(serve_take)

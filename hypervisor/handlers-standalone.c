@@ -204,6 +204,21 @@ HANDLER(serve_vm_delete)
 	return failed ? -1 : reply_done(reply, err);
 }
 
+HANDLER(serve_volume_delete)
+{
+	const char *name = request->volume_delete->name, *dot = strrchr(name, '.');
+	char vm_name[64] = "";
+	if (dot && (size_t)(dot - name) < sizeof(vm_name))
+		memcpy(vm_name, name, (size_t)(dot - name));
+	struct vm *vm = handler_lock_vm(data, vm_name, LOCK_MS, err);
+	if (!vm)
+		return -1;
+	struct group *group = vm->group;
+	int failed = standalone_delete_volume(group, name, err);
+	task_unlock(&group->mutex);
+	return failed ? -1 : reply_done(reply, err);
+}
+
 // ---- the rest
 
 static int list_volumes(struct hypervisor *hv, const char *name, Holdfast__Reply *reply, struct error *err)
@@ -266,6 +281,7 @@ const struct rpc_handler standalone_handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_VM_DELETE, LOCAL, serve_vm_delete },
 	{ HOLDFAST__REQUEST__BODY_VOLUME_LIST, LOCAL, serve_volume_list },
 	{ HOLDFAST__REQUEST__BODY_VOLUME_SHOW, LOCAL, serve_volume_show },
+	{ HOLDFAST__REQUEST__BODY_VOLUME_DELETE, LOCAL, serve_volume_delete },
 	{ HOLDFAST__REQUEST__BODY_EVENTS, LOCAL, serve_events },
 	{ 0 },
 };

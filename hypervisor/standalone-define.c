@@ -154,10 +154,10 @@ static int fill_disks(Holdfast__GroupSpec *spec, Holdfast__Vm *vm, struct error 
 		uint32_t index = 1;
 		if (disk->volume)
 			continue;
-		snprintf(name, sizeof(name), "disk%zu", i);
-		if (!disk->name[0] && proto_set_text(&disk->name, name, err))
+		if (disk->name[0] && name_check("disk", disk->name, err))
 			return -1;
-		if (name_check("disk", disk->name, err))
+		disk_name_new(spec->group, vm, i, name);
+		if (proto_set_text(&disk->name, name, err))
 			return -1;
 		if (disk->size_bytes == 0 || disk->size_bytes > DISK_MOST_BYTES)
 			return error_set(err, ERROR_USAGE,
@@ -242,7 +242,7 @@ int standalone_check_vm(const struct group *group, const Holdfast__Vm *vm, struc
 {
 	return qemu_definition_check(vm, err) || tap_check(&group->hv->config, vm, err) ||
 			group_admit_ever(group->hv, vm, err) ||
-			file_check_vm(group->hv, vm, err)
+			file_check_parents(group->hv, vm, err)
 		? -1
 		: 0;
 }
@@ -280,6 +280,24 @@ void standalone_remove_volume(Holdfast__Group *group, uint32_t index)
 	}
 }
 
+int standalone_delete_volume(struct group *group, const char *name, struct error *err)
+{
+	Holdfast__GroupSpec *spec = (Holdfast__GroupSpec *)proto_copy(&group->spec->base);
+	const Holdfast__Volume *volume = spec ? disk_volume_find(spec->group, name) : NULL;
+	int failed = -1;
+	if (!volume)
+		error_set(err, spec ? ERROR_NOT_FOUND : ERROR_FAILED, "no volume %.130s in group %s", name, group->name);
+	else
+		failed = disk_check_detached(spec, volume, err);
+	if (!failed) {
+		standalone_remove_volume(spec->group, volume->index);
+		failed = standalone_take_over(group, spec, err);
+	}
+	if (spec)
+		holdfast__group_spec__free_unpacked(spec, NULL);
+	return failed;
+}
+
 int standalone_delete_vm(struct group *group, const char *name, struct error *err)
 {
 	struct vm *vm = group_vm_find(group, name);
@@ -300,8 +318,9 @@ int standalone_delete_vm(struct group *group, const char *name, struct error *er
 	for (size_t i = 0; i < spec->n_vms; i++) {
 		if (strcmp(spec->vms[i]->name, name))
 			continue;
-		for (size_t k = 0; k < spec->vms[i]->n_disks; k++)
-			standalone_remove_volume(spec->group, spec->vms[i]->disks[k]->volume);
+		for (size_t k = spec->group->n_volumes; k > 0; k--)
+			if (disk_volume_is_named_for(spec->group->volumes[k - 1], name))
+				standalone_remove_volume(spec->group, spec->group->volumes[k - 1]->index);
 		holdfast__vm__free_unpacked(spec->vms[i], NULL);
 		spec->n_vms--;
 		memmove(spec->vms + i, spec->vms + i + 1, (spec->n_vms - i) * sizeof(spec->vms[0]));

@@ -10,6 +10,8 @@ int standalone_create_group(struct hypervisor *hv, const Holdfast__Group *wish, 
 int standalone_create_vm(struct group *group, const Holdfast__Vm *wish, struct error *err) MUST_CHECK;	// waits
 // A VM as it is wanted from now on, made from BEFORE; in its guest at once, as far as that goes. ERROR_BUSY: it was changed meanwhile.
 int standalone_set_vm(struct group *group, const Holdfast__VmSet *set, struct error *err) MUST_CHECK;	// waits
+// One that is no VM's disk any more.
+int standalone_delete_volume(struct group *group, const char *name, struct error *err) MUST_CHECK;	// waits
 int standalone_delete_vm(struct group *group, const char *name, struct error *err) MUST_CHECK;	// waits
 
 // For standalone-set.c and growing disks: what of a VM's parts is left open, filled in; a definition checked against this machine; SPEC stored and

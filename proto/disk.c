@@ -2,6 +2,7 @@
 // See disk.h.
 #include "proto/disk.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "common/qcow2.h"
 
@@ -48,7 +49,7 @@ int disk_check(const Holdfast__Disk *disk, Holdfast__StorageKind storage, struct
 	return 0;
 }
 
-static Holdfast__Volume *volume_named(const Holdfast__Group *group, const char *name)
+Holdfast__Volume *disk_volume_find(const Holdfast__Group *group, const char *name)
 {
 	for (size_t i = 0; i < group->n_volumes; i++)
 		if (group->volumes[i]->index && !strcmp(group->volumes[i]->name, name))
@@ -70,7 +71,7 @@ static Holdfast__Disk *disk_on(const Holdfast__GroupSpec *spec, uint32_t volume,
 int disk_grow(Holdfast__GroupSpec *spec, const char *name, uint64_t bytes, Holdfast__Vm **vm,
 	const Holdfast__Disk **disk, struct error *err)
 {
-	Holdfast__Volume *volume = volume_named(spec->group, name);
+	Holdfast__Volume *volume = disk_volume_find(spec->group, name);
 	Holdfast__Disk *found = volume ? disk_on(spec, volume->index, vm) : NULL;
 
 	if (!found)
@@ -87,4 +88,57 @@ int disk_grow(Holdfast__GroupSpec *spec, const char *name, uint64_t bytes, Holdf
 		volume->size_bytes = disk_volume_bytes(found);
 	*disk = found;
 	return 0;
+}
+
+// ---- detached volumes
+
+bool disk_volume_is_detached(const Holdfast__GroupSpec *spec, const Holdfast__Volume *volume)
+{
+	for (size_t i = 0; i < spec->n_vms; i++)
+		for (size_t k = 0; k < spec->vms[i]->n_disks; k++)
+			if (spec->vms[i]->disks[k]->volume == volume->index)
+				return false;
+	return volume->index != 0;
+}
+
+int disk_check_detached(const Holdfast__GroupSpec *spec, const Holdfast__Volume *volume, struct error *err)
+{
+	const char *dot = strrchr(volume->name, '.');
+
+	if (disk_volume_is_detached(spec, volume))
+		return 0;
+	return error_set(err, ERROR_BUSY,
+		"volume %.130s is a disk of VM %.*s: take it out of the VM instead ('holdfast vm set %.*s --remove-disk %s')",
+		volume->name, (int)(dot - volume->name), volume->name, (int)(dot - volume->name), volume->name, dot + 1);
+}
+
+bool disk_volume_is_named_for(const Holdfast__Volume *volume, const char *vm)
+{
+	size_t length = strlen(vm);
+
+	return volume->index && !strncmp(volume->name, vm, length) && volume->name[length] == '.';
+}
+
+static bool is_taken(const Holdfast__Group *group, const Holdfast__Vm *vm, const char *disk)
+{
+	for (size_t i = 0; i < group->n_volumes; i++)
+		if (disk_volume_is_named_for(group->volumes[i], vm->name) &&
+			!strcmp(group->volumes[i]->name + strlen(vm->name) + 1, disk))
+			return true;
+	return false;
+}
+
+void disk_name_new(const Holdfast__Group *group, const Holdfast__Vm *vm, size_t i, char name[64])
+{
+	const char *wish = vm->disks[i]->name;
+	size_t from = i;
+	bool taken = !wish[0] || is_taken(group, vm, wish);
+
+	snprintf(name, 64, "%s", wish);
+	while (taken) {
+		snprintf(name, 64, "disk%zu", from++);
+		taken = is_taken(group, vm, name);
+		for (size_t k = 0; k < vm->n_disks; k++)
+			taken |= !strcmp(vm->disks[k]->name, name);
+	}
 }

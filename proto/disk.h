@@ -23,4 +23,13 @@ bool disk_parent_is_path(const Holdfast__Disk *disk);
 int disk_grow(Holdfast__GroupSpec *spec, const char *name, uint64_t bytes, Holdfast__Vm **vm, const Holdfast__Disk **disk,
 	struct error *err) MUST_CHECK;
 
+// A volume that was VM's disk until a checkpoint without it was applied: nobody's now, and kept. It goes with its VM.
+bool disk_volume_is_detached(const Holdfast__GroupSpec *spec, const Holdfast__Volume *volume);
+Holdfast__Volume *disk_volume_find(const Holdfast__Group *group, const char *name);	// VM.DISK; NULL: there is none
+// That it can be deleted by itself.
+int disk_check_detached(const Holdfast__GroupSpec *spec, const Holdfast__Volume *volume, struct error *err) MUST_CHECK;
+bool disk_volume_is_named_for(const Holdfast__Volume *volume, const char *vm);	// VM.DISK
+// The name of VM's new disk I: its own, or, if it has none or a detached volume has that, the first diskN that is free.
+void disk_name_new(const Holdfast__Group *group, const Holdfast__Vm *vm, size_t i, char name[64]);
+
 #endif

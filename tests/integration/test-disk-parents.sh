@@ -83,7 +83,7 @@ hf group start g >/dev/null
 vm_is running thin || fail "VM thin is $(vm state thin) because of VM d"
 vm_is off d || vm_is failed d || fail "VM d is $(vm state d)"
 [[ $(vm reason d) == *"base.qcow2 cannot be opened"*"on node solo: put it there"* ]] || fail "VM d does not say why: $(vm reason d)"
-hf events | grep 'VM d stays off: .*base.qcow2' >/dev/null || fail "no event says that VM d stays off"
+[[ $(hf events) == *"VM d stays off: "*base.qcow2* ]] || fail "no event says that VM d stays off"
 mv "$dir/away.qcow2" "$dir/base.qcow2"
 hf vm start d >/dev/null
 hf vm stop d --force >/dev/null

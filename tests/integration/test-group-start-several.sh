@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The VMs of a group are started several at once: booted, restored, again after a kill -9 in the middle; if one of them cannot be started, or there is no
-# memory for all of them, none is left running.
+# The VMs of a group are started several at once: booted, restored, again after a kill -9 in the middle; one whose
+# kernel is missing stays off and says why; if there is no memory for all of them, none is left running.
 # shellcheck source=tests/integration/hypervisor-functions.sh
 . "$(dirname "$0")/hypervisor-functions.sh"
 
@@ -38,7 +38,7 @@ all_are running || fail "after the restore: $(hf vm list)"
 overlaps "restore"
 [ "$(running_qemus)" = 4 ] || fail "there are $(running_qemus) QEMUs"
 
-# One that cannot be started: none is left running.
+# One whose kernel is missing.
 for i in 1 2 3 4; do hf vm set v$i --offline-action turn-off; done
 touch "$dir/kernel"
 hf vm set v3 --kernel "$dir/kernel"
@@ -46,10 +46,13 @@ rm "$dir/kernel"
 hf group stop g
 all_off() { [ "$(running_qemus)" = 0 ]; }
 wait_until 60 "no QEMU is left" all_off
-refused 1 "$dir/kernel" hf group start g
-all_off || fail "there are $(running_qemus) QEMUs after a start that failed"
-hf vm set v3 --kernel ""
 hf group start g
+[ "$(running_qemus)" = 3 ] || fail "there are $(running_qemus) QEMUs: $(hf vm list)"
+vm_is off v3 || fail "VM v3 is $(vm state v3)"
+[[ $(vm reason v3) == *"$dir/kernel cannot be read"*"put it there"* ]] || fail "VM v3 does not say why: $(vm reason v3)"
+refused 3 "$dir/kernel cannot be read" hf vm start v3
+hf vm set v3 --kernel ""
+hf vm start v3
 all_are running || fail "without the kernel: $(hf vm list)"
 
 # No memory for all of them, though for each: the figures, and none runs.

@@ -69,5 +69,8 @@ as_member vm create p --group g --memory 16 --disk "1M,parent=$images/sub/good.r
 # A parent that becomes a link to somewhere else after it was checked.
 mv "$images/sub/good.raw" "$images/sub/was.raw"
 ln -s "$secret/raw" "$images/sub/good.raw"
-refused 1 'is not below' hf group start g
+hf group start g >/dev/null
+vm_is off p && [[ $(vm reason p) == *"is not below"* ]] || fail "VM p is $(vm state p): $(vm reason p)"
+refused 1 'is not below' hf vm start p
+hf group stop g >/dev/null
 hv_stop

@@ -18,8 +18,9 @@ refused 2 'Bad_Name' hf group create Bad_Name
 [ "$(hf --json group list)" = "$before" ] || fail "something changed: $(hf --json group list)"
 
 # A VM that can be defined and not started leaves nothing behind, and its group can be started without it.
-hf vm create k --group g --memory 16 --kernel /nonexistent/vmlinuz
-refused 1 'could not load kernel|/nonexistent/vmlinuz' hf group start g
+echo none >"$dir/vmlinuz"
+hf vm create k --group g --memory 16 --kernel "$dir/vmlinuz"
+refused 1 'could not load kernel|/vmlinuz|invalid kernel' hf group start g
 group_is offline || fail "a start that failed left the group $(hf --json group show g | jq -r .state)"
 [ -z "$(qemus)$(qemus k)" ] || fail "a start that failed left a QEMU"
 hf vm delete k

@@ -158,17 +158,32 @@ int checkpoint_put_vars(const struct checkpoint_store *store, const char *id, st
 	return copy_paths(store, id, copying.to, copying.from, err) ? -1 : task_offload(work_copy, &copying, err);
 }
 
+// The size of the state volume that would do, in steps of 32 MiB: a file system takes some of it for itself.
+static uint64_t grown_mib(const Holdfast__Group *group, uint64_t missing_bytes)
+{
+	uint64_t mib = (missing_bytes + missing_bytes / 16) >> 20;
+	for (size_t i = 0; i < group->n_volumes; i++)
+		if (!group->volumes[i]->index)
+			mib += group->volumes[i]->size_bytes >> 20;
+	return mib / 32 * 32 + 64;
+}
+
 int checkpoint_room(
-	const struct checkpoint_store *store, uint64_t bytes, uint64_t keep_bytes, struct error *err)
+	const struct checkpoint_store *store, const Holdfast__Group *group, uint64_t bytes, uint64_t keep_bytes,
+	struct error *err)
 {
 	struct statvfs fs;
+	char how[128] = "make room on its file system";
 	if (statvfs(store->directory, &fs))
 		return error_set_errno(err, errno, "%s", store->directory);
 	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (bytes + keep_bytes <= room)
 		return 0;
+	if (group->storage == HOLDFAST__STORAGE_KIND__STORAGE_DRBD)
+		snprintf(how, sizeof(how), "'holdfast volume grow %s.state %" PRIu64 "M'", group->name,
+			grown_mib(group, bytes + keep_bytes - room));
 	return error_set(err, ERROR_NO_SPACE,
 		"the state volume has %" PRIu64 " MiB free; the memory of VM %s needs up to %" PRIu64
-		", and %" PRIu64 " are kept for saving VMs: delete checkpoints, or grow the state volume",
-		room >> 20, store->vm, (bytes + (1 << 20) - 1) >> 20, (keep_bytes + (1 << 20) - 1) >> 20);
+		", and %" PRIu64 " are kept for saving VMs: delete checkpoints, or grow the state volume: %s",
+		room >> 20, store->vm, (bytes + (1 << 20) - 1) >> 20, (keep_bytes + (1 << 20) - 1) >> 20, how);
 }

@@ -22,6 +22,7 @@ int checkpoint_put_vars(const struct checkpoint_store *store, const char *id, st
 // What is in the directory and not in TREE goes.
 int checkpoint_sweep(const struct checkpoint_store *store, const Holdfast__CheckpointTree *tree, struct error *err) MUST_CHECK;
 // ERROR_NO_SPACE with the figures unless BYTES fit and KEEP_BYTES are free after that.
-int checkpoint_room(const struct checkpoint_store *store, uint64_t bytes, uint64_t keep_bytes, struct error *err) MUST_CHECK;
+int checkpoint_room(const struct checkpoint_store *store, const Holdfast__Group *group, uint64_t bytes, uint64_t keep_bytes,
+	struct error *err) MUST_CHECK;
 
 #endif

@@ -170,7 +170,7 @@ static int check_take(struct vm *vm, const struct checkpoint_store *store, bool 
 			vm->name, vm_state_name(vm->state));
 	if (checkpoint_disks_possible(vm->definition, err))
 		return -1;
-	return *memory ? checkpoint_room(store, checkpoint_memory_bytes(vm), kept_bytes(vm->group), err) : 0;
+	return *memory ? checkpoint_room(store, group_spec(vm->group)->group, checkpoint_memory_bytes(vm), kept_bytes(vm->group), err) : 0;
 }
 
 // What is beside the memory: at one instant.

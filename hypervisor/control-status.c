@@ -66,18 +66,10 @@ static bool file_says(const char *path, const char *words)
 	return false;
 }
 
-// Weights of disks are the block layer's: BFQ's, or io.cost's, if the kernel was built with them.
-static bool disks_are_weighed(const struct cgroups *cgroups, const char *vm)
+static bool any_disk_has_bfq(void)
 {
 	char path[400];
 	bool found = false;
-	if (!(cgroups->controllers & CGROUP_IO))
-		return false;
-	snprintf(path, sizeof(path), "%s/io.cost.qos", cgroups->root);
-	if (cgroup_has(cgroups, vm, "io.weight") && file_says(path, "enable=1"))
-		return true;
-	if (!cgroup_has(cgroups, vm, "io.bfq.weight"))
-		return false;
 	DIR *blocks = opendir("/sys/block");
 	for (struct dirent *entry; blocks && !found && (entry = readdir(blocks));) {
 		snprintf(path, sizeof(path), "/sys/block/%s/queue/scheduler", entry->d_name);
@@ -86,6 +78,21 @@ static bool disks_are_weighed(const struct cgroups *cgroups, const char *vm)
 	if (blocks)
 		closedir(blocks);
 	return found;
+}
+
+// Weights of disks are the block layer's: BFQ's, or io.cost's, if the kernel was built with them. NULL: they are kept.
+static const char *why_disks_are_not_weighed(const struct cgroups *cgroups, const char *vm)
+{
+	char path[400];
+	if (!(cgroups->controllers & CGROUP_IO))
+		return cgroups->problem[0] ? cgroups->problem : "its cgroups have no io controller";
+	bool weight = cgroup_has(cgroups, vm, "io.weight"), bfq = cgroup_has(cgroups, vm, "io.bfq.weight");
+	if (!weight && !bfq)
+		return "its kernel has neither io.cost (CONFIG_BLK_CGROUP_IOCOST) nor BFQ with groups (CONFIG_BFQ_GROUP_IOSCHED)";
+	snprintf(path, sizeof(path), "%s/io.cost.qos", cgroups->root);
+	if ((weight && file_says(path, "enable=1")) || (bfq && any_disk_has_bfq()))
+		return NULL;
+	return "io.cost is off, and no disk of it is scheduled by BFQ (/sys/block/DISK/queue/scheduler)";
 }
 
 static void add_cpu_notices(const struct vm *vm, Holdfast__VmStatus *status)
@@ -105,12 +112,9 @@ static void add_device_notices(const struct vm *vm, Holdfast__VmStatus *status)
 	bool weight = false;
 	for (size_t i = 0; i < vm->definition->n_disks; i++)
 		weight |= vm->definition->disks[i]->weight != 0;
-	if (weight && vm_has_process(vm) && !disks_are_weighed(&hv->cgroups, vm->name))
-		add_notice(status,
-			"weights of disks are not kept on node %s: no disk of it is scheduled by BFQ, and "
-			"io.cost is "
-			"off",
-			hv->config.node);
+	const char *why = weight && vm_has_process(vm) ? why_disks_are_not_weighed(&hv->cgroups, vm->name) : NULL;
+	if (why)
+		add_notice(status, "weights of disks are not in force on node %s: %s", hv->config.node, why);
 	for (size_t i = 0; i < vm->definition->n_nics; i++)
 		if (vm->definition->nics[i]->limit_bytes_per_s &&
 			!strcmp(vm->definition->nics[i]->network, "user"))

@@ -11,6 +11,7 @@
 #include "hypervisor/evidence.h"
 #include "hypervisor/group-private.h"
 #include "hypervisor/heartbeat.h"
+#include "hypervisor/restart-limit.h"
 #include "hypervisor/vm-private.h"
 #include "proto/health.h"
 
@@ -31,12 +32,13 @@ static const char *const texts[] = {
 	[HEALTH_PANICKED] = "panicked",
 	[HEALTH_WATCHDOG] = "hung (its watchdog ran out)",
 	[HEALTH_SILENT] = "hung (its agent does not answer any more)",
+	[HEALTH_RESETTING] = "resets itself again and again (a triple fault, or a boot that fails)",
 };
 
 static Holdfast__HealthAction action_of(const struct vm *vm)
 {
-	return vm->health.trouble == HEALTH_PANICKED ? health_on_panic(vm->wanted)
-						     : health_on_hang(vm->wanted);
+	bool panics = vm->health.trouble == HEALTH_PANICKED || vm->health.trouble == HEALTH_RESETTING;
+	return panics ? health_on_panic(vm->wanted) : health_on_hang(vm->wanted);
 }
 
 static bool held_by_move(const struct group *group)
@@ -57,13 +59,21 @@ static void tell(struct vm *vm, const char *kind, const char *evidence, const ch
 
 static const char *kind_of(const struct vm *vm)
 {
+	if (vm->health.trouble == HEALTH_RESETTING)
+		return "vm-resetting";
 	return vm->health.trouble == HEALTH_PANICKED ? "vm-panicked" : "vm-hung";
+}
+
+// QEMU has not stopped it.
+static bool runs_on(enum health_trouble trouble)
+{
+	return trouble == HEALTH_SILENT || trouble == HEALTH_RESETTING;
 }
 
 static void keep_stopped(struct vm *vm, const char *evidence)
 {
 	struct error err = ERROR_INIT;
-	if (vm->health.trouble == HEALTH_SILENT && vm_stop_cpus(vm, &err))
+	if (runs_on(vm->health.trouble) && vm_stop_cpus(vm, &err))
 		log_warning("vm=%s %s", vm->name, err.message);
 	if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING)
 		vm_event_now(vm, VM_EVENT_PAUSED);
@@ -75,16 +85,17 @@ static void keep_stopped(struct vm *vm, const char *evidence)
 static void let_be(struct vm *vm)
 {
 	struct error err = ERROR_INIT;
-	if (vm->health.trouble != HEALTH_SILENT && vm_continue(vm, &err))
+	if (!runs_on(vm->health.trouble) && vm_continue(vm, &err))
 		log_warning("vm=%s %s", vm->name, err.message);
 	tell(vm, kind_of(vm), "", " and is left alone");
-	vm->health.told = true;
+	vm->health.told = vm->health.trouble == HEALTH_SILENT;
 }
 
 static void handle(struct group *group, struct vm *vm)
 {
 	char evidence[EVIDENCE_NAME_BYTES] = "", why[128];
 	Holdfast__HealthAction action = action_of(vm);
+	vm->health.resets = 0;
 	log_warning("vm=%s group=%s the guest %s", vm->name, group->name, texts[vm->health.trouble]);
 	if (action == HOLDFAST__HEALTH_ACTION__HEALTH_IGNORE) {
 		let_be(vm);
@@ -112,10 +123,10 @@ static bool still(struct vm *vm)
 	for (int i = 0;; i++) {
 		if (vm_query_status(vm, status, &err)) {
 			log_warning("vm=%s %s", vm->name, err.message);
-			return vm_has_process(vm) && vm->health.trouble == HEALTH_SILENT;
+			return vm_has_process(vm) && runs_on(vm->health.trouble);
 		}
 		// QEMU tells before it stops the guest.
-		bool stopping = vm->health.trouble != HEALTH_SILENT && !strcmp(status, "running");
+		bool stopping = !runs_on(vm->health.trouble) && !strcmp(status, "running");
 		if (!stopping || i == STOP_TRIES || task_pause(STOP_TRY_MS, &err))
 			break;
 	}
@@ -127,6 +138,8 @@ static bool still(struct vm *vm)
 	case HEALTH_SILENT:
 		return !strcmp(status, "running") && vm->health.beat &&
 			heartbeat_late(vm->health.beat, health_heartbeat_s(vm->wanted));
+	case HEALTH_RESETTING:
+		return !strcmp(status, "running");
 	default:
 		return false;
 	}
@@ -185,14 +198,38 @@ static void in_trouble(struct vm *vm, enum health_trouble trouble)
 	look_into(vm);
 }
 
-void health_on_event(struct vm *vm, const char *event)
+// More resets by the guest itself than it may be restarted in the same period. QEMU does not tell a triple fault from a reboot; how often does.
+static bool resets_too_often(struct vm *vm)
+{
+	struct vm_health *health = &vm->health;
+	double now_ms = loop_now_ms(), period_ms = 1000.0 * restart_limit_period_s(vm->wanted);
+	unsigned limit = restart_limit_most(vm->wanted), kept = 0;
+	for (unsigned i = 0; i < health->resets; i++)
+		if (now_ms - health->reset_ms[i] < period_ms)
+			health->reset_ms[kept++] = health->reset_ms[i];
+	health->resets = kept;
+	if (kept >= limit)
+		return true;
+	health->reset_ms[health->resets++] = now_ms;
+	return false;
+}
+
+static void on_reset(struct vm *vm, const json_t *data)
+{
+	if (vm->health.beat)
+		heartbeat_forget(vm->health.beat); // it boots, and has no agent for a while
+	if (json_is_true(json_object_get(data, "guest")) && resets_too_often(vm) && vm->health.trouble == HEALTH_WELL)
+		in_trouble(vm, HEALTH_RESETTING);
+}
+
+void health_on_event(struct vm *vm, const char *event, const json_t *data)
 {
 	if (!strcmp(event, "GUEST_PANICKED"))
 		in_trouble(vm, HEALTH_PANICKED);
 	else if (!strcmp(event, "WATCHDOG"))
 		in_trouble(vm, HEALTH_WATCHDOG);
-	else if (!strcmp(event, "RESET") && vm->health.beat)
-		heartbeat_forget(vm->health.beat); // it boots, and has no agent for a while
+	else if (!strcmp(event, "RESET"))
+		on_reset(vm, data);
 }
 
 void health_on_status(struct vm *vm, const char *status)

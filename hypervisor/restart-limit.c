@@ -4,9 +4,20 @@
 #include "hypervisor/restart-limit.h"
 #include <string.h>
 
+unsigned restart_limit_most(const Holdfast__Vm *vm)
+{
+	unsigned limit = vm->restart_limit ? vm->restart_limit : RESTART_LIMIT_DEFAULT;
+	return limit > RUNDIR_RESTARTS ? RUNDIR_RESTARTS : limit;
+}
+
+unsigned restart_limit_period_s(const Holdfast__Vm *vm)
+{
+	return vm->restart_period_s ? vm->restart_period_s : RESTART_PERIOD_DEFAULT_S;
+}
+
 unsigned restart_limit_count(struct rundir_guest *guest, const Holdfast__Vm *vm, double now_ms)
 {
-	double period_ms = 1000.0 * (vm->restart_period_s ? vm->restart_period_s : RESTART_PERIOD_DEFAULT_S);
+	double period_ms = 1000.0 * restart_limit_period_s(vm);
 	unsigned kept = 0;
 	for (unsigned i = 0; i < guest->restart_count; i++)
 		if (now_ms - guest->restart_ms[i] < period_ms)
@@ -17,10 +28,7 @@ unsigned restart_limit_count(struct rundir_guest *guest, const Holdfast__Vm *vm,
 
 bool restart_limit_take(struct rundir_guest *guest, const Holdfast__Vm *vm, double now_ms)
 {
-	unsigned limit = vm->restart_limit ? vm->restart_limit : RESTART_LIMIT_DEFAULT;
-	if (limit > RUNDIR_RESTARTS)
-		limit = RUNDIR_RESTARTS;
-	if (restart_limit_count(guest, vm, now_ms) >= limit)
+	if (restart_limit_count(guest, vm, now_ms) >= restart_limit_most(vm))
 		return false;
 	guest->restart_ms[guest->restart_count++] = now_ms;
 	return true;

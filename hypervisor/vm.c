@@ -267,7 +267,7 @@ static void on_qmp_event(const char *event, const json_t *data, double seconds, 
 		if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING || vm->state == HOLDFAST__VM_STATE__VM_PAUSED)
 			keeper_on_power_off(vm);
 	} else {
-		health_on_event(vm, event);
+		health_on_event(vm, event, data);
 	}
 }
 

@@ -18,6 +18,15 @@ sector_spin() {
     sign "$1"
 }
 
+# Triple-faults: cli; lidt of an empty table; int3. The BIOS boots it again.
+sector_triple_fault() {
+    {
+        hex fa 0f 01 1e 10 7c cc f4 90 90 90 90 90 90 90 90
+        hex 00 00 00 00 00 00
+    } | dd of="$1" conv=notrunc status=none
+    sign "$1"
+}
+
 # Writes COUNT sectors from memory to sector 64 of its disk, one request at a time: mov si,packet; mov ax,4300h; mov dl,80h; int 13h; jmp
 # again; and the packet: 16 bytes long, COUNT sectors, from 0000:8000, to sector 64.
 sector_write() { # sector_write FILE COUNT (below 65: 32 KiB)

@@ -48,7 +48,7 @@ vm_is running || fail "the VM is $(vm state)"
 # Room: the figures, and the guest runs on.
 room=$(df --output=avail -k "$volumes" | tail -n 1)
 fallocate -l $((room - 20000))K "$volumes/ballast"
-refused 1 'state volume has .* MiB free; the memory of VM v needs up to' hf checkpoint take v
+refused 1 'state volume has .* MiB free; the memory of VM v needs up to .*make room on its file system' hf checkpoint take v
 vm_is running || fail "the VM is $(vm state)"
 [ "$(checkpoints length)" = 1 ] || fail "$(hf checkpoint list v)"
 rm "$volumes/ballast"

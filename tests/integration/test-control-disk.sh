@@ -111,6 +111,13 @@ cpus=$(nproc)
 refused 1 "reserves $((cpus + 1)).00 CPUs \(100 % of $((cpus + 1))\) and node solo has $cpus.00 of its $cpus left" \
     hf vm create w --group g --memory 16 --cpus $((cpus + 1)) --cpu-reserve 100
 
+# Weights that the kernel does not keep are named, with the reason.
+change '.disks[0].weight = 300'
+if [ ! -e /sys/fs/cgroup/holdfast.slice/vm-v.scope/io.weight ] && [ ! -e /sys/fs/cgroup/holdfast.slice/vm-v.scope/io.bfq.weight ]; then
+    [[ $(vm 'notices[]') == *"weights of disks are not in force on node solo: "* ]] || fail "vm show does not tell of weights: $(vm notices)"
+    note "$(vm 'notices[]')"
+fi
+
 # What the node cannot keep is told, and is no reason not to run.
 if ! grep -q cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then
     hf vm create w --group g --memory 16 --cpu-weight 300

@@ -61,6 +61,11 @@ static int parse_greeting(json_t *greeting, struct qmp_message *message, struct 
 		    &minor, "micro", &micro))
 		return error_set(err, ERROR_PROTOCOL, "QEMU's greeting has no version");
 	snprintf(message->version, sizeof(message->version), "%d.%d.%d", major, minor, micro);
+	json_t *offered, *list = json_object_get(greeting, "capabilities");
+	size_t index;
+	json_array_foreach (list, index, offered)
+		if (json_is_string(offered) && !strcmp(json_string_value(offered), "oob"))
+			message->reads_ahead = true;
 	message->kind = QMP_GREETING;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #define HYPERVISOR_QMP_PARSE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "common/error.h"
 
@@ -25,6 +26,7 @@ struct qmp_message {
 	json_t *json;			// the whole object; the rest points into it
 	enum qmp_kind kind;
 	char version[32];		// greeting: "7.2.22"
+	bool reads_ahead;		// greeting: it offers "oob"
 	uint64_t id;			// return, error; 0: none
 	json_t *value;			// return: the value; event: its data or NULL
 	const char *text;		// error: description; event: name

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The QMP session: what is sent is queued and leaves in order, each reply belongs to the oldest command that has none (QEMU answers in
-// order), and whatever breaks that ends the session. Knows no command. qmp-parse.c reads the lines.
+// order), and whatever breaks that ends the session. QEMU reads ahead (oob), and keeps only the last descriptor that came: a command with
+// one leaves when no other such is unanswered. Knows no command. qmp-parse.c reads the lines.
 #include "hypervisor/qmp.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@ struct outgoing {
 	struct outgoing *next;
 	char *bytes;
 	size_t size, sent;
+	uint64_t id;
 	int fd; // ours to close; -1: none
 };
 
@@ -47,9 +49,9 @@ struct qmp {
 	struct command *first, **last; // sent, not yet answered
 	struct watch *watches;
 	struct task_wait greeting;
-	bool greeted, closed;
+	bool greeted, reads_ahead, closed;
 	struct error why; // it was closed
-	uint64_t next_id;
+	uint64_t next_id, passing; // passing: the command whose descriptor QEMU has not taken yet, or 0
 	char version[32];
 	qmp_event_cb *event;
 	qmp_closed_cb *on_closed;
@@ -120,6 +122,8 @@ static void break_session(struct qmp *qmp, const struct error *why)
 		qmp->on_closed(qmp->arg); // last: it may free the session
 }
 
+static void start_output(struct qmp *qmp);
+
 // ---- what comes in
 
 static int take_reply(struct qmp *qmp, struct qmp_message *message, struct error *err)
@@ -134,6 +138,10 @@ static int take_reply(struct qmp *qmp, struct qmp_message *message, struct error
 		error_set(&command->error, ERROR_FAILED, "QEMU: %s", message->text);
 	else
 		command->value = json_incref(message->value);
+	if (qmp->passing == command->id) {
+		qmp->passing = 0;
+		start_output(qmp);
+	}
 	answer(command);
 	return 0;
 }
@@ -165,6 +173,7 @@ static int take_line(struct qmp *qmp, const char *line, size_t length, struct er
 		result = error_set(err, ERROR_PROTOCOL, "QEMU did not greet once, and first");
 	} else if (message.kind == QMP_GREETING) {
 		memcpy(qmp->version, message.version, sizeof(qmp->version));
+		qmp->reads_ahead = message.reads_ahead;
 		qmp->greeted = true;
 		task_wake(&qmp->greeting);
 	} else if (message.kind == QMP_EVENT) {
@@ -230,11 +239,13 @@ static ssize_t send_some(int fd, struct outgoing *outgoing)
 	return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
-// 1: all is sent; 0: the socket is full; -1: broken.
+// 1: all is sent that may be; 0: the socket is full; -1: broken.
 static int flush(struct qmp *qmp, struct error *err)
 {
 	while (qmp->out_first) {
 		struct outgoing *outgoing = qmp->out_first;
+		if (outgoing->fd >= 0 && qmp->passing)
+			return 1;
 		ssize_t count = send_some(qmp->fd, outgoing);
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -242,8 +253,10 @@ static int flush(struct qmp *qmp, struct error *err)
 			return 0;
 		if (count < 0)
 			return error_set_errno(err, errno, "the connection to QEMU broke");
-		if (outgoing->fd >= 0)
+		if (outgoing->fd >= 0) {
 			close(steal_fd(&outgoing->fd));
+			qmp->passing = outgoing->id;
+		}
 		outgoing->sent += (size_t)count;
 		if (outgoing->sent < outgoing->size)
 			continue;
@@ -301,7 +314,7 @@ static struct command *submit(struct qmp *qmp, const char *name, json_t *argumen
 	bytes[outgoing->size - 1] = '\n'; // in place of the NUL
 	outgoing->bytes = bytes;
 	outgoing->fd = copy;
-	command->id = id;
+	outgoing->id = command->id = id;
 	*qmp->out_last = outgoing;
 	qmp->out_last = &outgoing->next;
 	*qmp->last = command;
@@ -311,7 +324,8 @@ static struct command *submit(struct qmp *qmp, const char *name, json_t *argumen
 
 static void start_output(struct qmp *qmp)
 {
-	if (qmp && !qmp->closed && !qmp->out && qmp->out_first)
+	bool held = qmp && qmp->out_first && qmp->out_first->fd >= 0 && qmp->passing;
+	if (qmp && !qmp->closed && !qmp->out && qmp->out_first && !held)
 		qmp->out = loop_add_fd(qmp->loop, qmp->fd, POLLOUT, on_output, qmp);
 }
 
@@ -456,6 +470,12 @@ static int connect_to(const char *path, struct error *err)
 	return steal_fd(&fd);
 }
 
+static int negotiate(struct qmp *qmp, unsigned timeout_ms, struct error *err)
+{
+	json_t *arguments = qmp->reads_ahead ? json_pack("{s:[s]}", "enable", "oob") : NULL;
+	return qmp_command(qmp, "qmp_capabilities", arguments, timeout_ms, NULL, err);
+}
+
 struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, qmp_event_cb *event,
 	qmp_closed_cb *closed, void *arg, struct error *err)
 {
@@ -478,7 +498,7 @@ struct qmp *qmp_open(struct loop *loop, const char *path, unsigned timeout_ms, q
 	int failed = task_wait(&qmp->greeting, timeout_ms, "QEMU's greeting", err);
 	if (!failed && qmp->closed)
 		failed = error_copy(err, &qmp->why);
-	if (failed || qmp_command(qmp, "qmp_capabilities", NULL, timeout_ms, NULL, err)) {
+	if (failed || negotiate(qmp, timeout_ms, err)) {
 		qmp_free(qmp);
 		return NULL;
 	}

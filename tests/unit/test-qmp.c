@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,10 @@
 #define TIMEOUT_MS 5000
 
 // The server: says the script's lines in turn, each after it has read one line (the first at once). "@" in a line becomes the id of the
-// command that it answers.
+// command that it answers. AHEAD: how often more had come before it answered, if it looks (LOOK_MS).
 struct server {
 	char directory[40], path[60];
-	int listener, descriptors;
+	int listener, descriptors, ahead, look_ms;
 	const char *const *script;
 	pthread_t thread;
 };
@@ -73,6 +74,8 @@ static void *serve(void *data)
 	for (const char *const *line = server->script; *line; line++) {
 		if (line != server->script && !read_line(server, fd, command, sizeof(command)))
 			break;
+		struct pollfd more = { .fd = fd, .events = POLLIN };
+		server->ahead += server->look_ms && poll(&more, 1, server->look_ms) > 0;
 		say(fd, *line, command);
 	}
 	while (read_line(server, fd, command, sizeof(command)))
@@ -202,6 +205,29 @@ static void a_batch_is_carried_out_whole(void **state)
 	run(&talk, script, batch_reports_the_first);
 }
 
+static void pass_three(struct talk *talk)
+{
+	struct error err = ERROR_INIT;
+	struct qmp_step steps[] = { { "add-fd", NULL }, { "add-fd", NULL }, { "add-fd", NULL } };
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const int fds[] = { fd, fd, fd };
+	assert_ok(open_session(talk, &err), err);
+	talk->server.look_ms = 20;
+	assert_ok(qmp_batch_passing(talk->qmp, steps, fds, 3, TIMEOUT_MS, NULL, &err), err);
+	close(fd);
+}
+
+// QEMU reads ahead, and keeps only the last descriptor that came.
+static void a_descriptor_waits_for_the_last_one(void **state)
+{
+	static const char *const script[] = { GREETING, "{\"return\":{},\"id\":@}",
+		"{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":@}", "{\"return\":{},\"id\":@}", NULL };
+	struct talk talk;
+	run(&talk, script, pass_three);
+	assert_int_equal(talk.server.descriptors, 3);
+	assert_int_equal(talk.server.ahead, 0);
+}
+
 // ---- bad ones
 
 static void no_session(struct talk *talk)
@@ -304,7 +330,7 @@ static void without_a_qemu_every_verb_fails(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_session_works),
-	cmocka_unit_test(a_batch_is_carried_out_whole),
+	cmocka_unit_test(a_batch_is_carried_out_whole), cmocka_unit_test(a_descriptor_waits_for_the_last_one),
 	cmocka_unit_test(whoever_does_not_greet_is_refused),
 	cmocka_unit_test(silence_has_a_deadline),
 	cmocka_unit_test(a_reply_to_nothing_ends_the_session),

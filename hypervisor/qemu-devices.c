@@ -7,7 +7,7 @@
 #include "proto/health.h"
 
 enum { FDSET_CDROM = 32 };
-enum { PORTS_PER_SLOT = 8, PORT_SLOT = 0x10, DISK_PORTS = 10 };
+enum { PORTS_PER_SLOT = 8, PORT_SLOT = 0x10, DISK_PORTS = SHAPE_DISK_PORTS_MAX, PORTS = DISK_PORTS + SHAPE_NIC_PORTS_MAX };
 enum { BOOT_CLASS_SIZE = 32 };	// more than there are devices of a class: a disk that is plugged in takes no NIC's place
 
 static void set_string(json_t *device, const char *key, const char *text)
@@ -44,12 +44,31 @@ static void put_fixed(const Holdfast__Vm *vm, json_t *device, unsigned q35, unsi
 	put_at(vm, device, shape_has_pcie(vm) ? q35 : i440fx);
 }
 
+static void put_at_port(json_t *device, size_t port)
+{
+	char place[QEMU_ID_BYTES];
+	snprintf(place, sizeof(place), "%zx.%zu", PORT_SLOT + port / PORTS_PER_SLOT, port % PORTS_PER_SLOT);
+	set_string(device, "bus", "pcie.0");
+	set_string(device, "addr", place);
+}
+
+static bool has_port(const Holdfast__Vm *vm, size_t port)
+{
+	if (!shape_has_pcie(vm))
+		return false;
+	if (port % PORTS_PER_SLOT == 0) // a slot's first function, without which no other one is found
+		return true;
+	return port < DISK_PORTS ? port < shape_disk_ports(vm) : port - DISK_PORTS < shape_nic_ports(vm);
+}
+
 static void put_virtio_disk(const Holdfast__Vm *vm, json_t *device, size_t i)
 {
 	if (!shape_has_pcie(vm))
 		put_at(vm, device, 0xc + (unsigned)i);
-	else if (i < DISK_PORTS)
+	else if (i < DISK_PORTS && has_port(vm, i))
 		set_number(device, "bus", "port%zu", i);
+	else if (i < DISK_PORTS)
+		put_at_port(device, i);
 	else
 		put_at(vm, device, i < 14 ? 0xc + (unsigned)i - DISK_PORTS : 0x1a + (unsigned)i - 14);
 }
@@ -58,7 +77,7 @@ static bool nic_has_port(const Holdfast__Vm *vm, size_t i)
 {
 	Holdfast__NicModel model = shape_nic_model(vm, vm->nics[i]);
 	bool express = model == HOLDFAST__NIC_MODEL__NIC_VIRTIO || model == HOLDFAST__NIC_MODEL__NIC_E1000E;
-	return shape_has_pcie(vm) && express && i < QEMU_PORTS - DISK_PORTS;
+	return express && i < PORTS - DISK_PORTS && has_port(vm, DISK_PORTS + i);
 }
 
 static void set_boot_index(const Holdfast__Vm *vm, json_t *device, enum shape_boot what, size_t i)
@@ -87,7 +106,7 @@ bool qemu_disk_pluggable(const Holdfast__Vm *vm, size_t i)
 {
 	Holdfast__DiskBus bus = shape_disk_bus(vm, vm->disks[i]);
 	if (bus == HOLDFAST__DISK_BUS__BUS_VIRTIO)
-		return !shape_has_pcie(vm) || i < DISK_PORTS;
+		return !shape_has_pcie(vm) || (i < DISK_PORTS && has_port(vm, i));
 	return bus == HOLDFAST__DISK_BUS__BUS_SCSI;
 }
 
@@ -211,10 +230,7 @@ json_t *qemu_cdrom_device(const Holdfast__Vm *vm, size_t i, bool medium)
 static json_t *root_port(size_t i)
 {
 	json_t *device = new_device("pcie-root-port", "port%zu", i);
-	char place[QEMU_ID_BYTES];
-	snprintf(place, sizeof(place), "%zx.%zu", PORT_SLOT + i / PORTS_PER_SLOT, i % PORTS_PER_SLOT);
-	set_string(device, "bus", "pcie.0");
-	set_string(device, "addr", place);
+	put_at_port(device, i);
 	json_object_set_new(device, "chassis", json_integer(1 + (json_int_t)i));
 	json_object_set_new(device, "port", json_integer((json_int_t)i));
 	if (i % PORTS_PER_SLOT == 0)
@@ -247,8 +263,9 @@ static void add_health(const Holdfast__Vm *vm, json_t *list)
 json_t *qemu_fixed_devices(const Holdfast__Vm *vm)
 {
 	json_t *list = json_array(), *device;
-	for (size_t i = 0; shape_has_pcie(vm) && i < QEMU_PORTS; i++)
-		json_array_append_new(list, root_port(i));
+	for (size_t i = 0; i < PORTS; i++)
+		if (has_port(vm, i))
+			json_array_append_new(list, root_port(i));
 	device = json_pack("{s:s s:s s:s}", "driver", "virtio-rng-pci", "id", "vrng0", "rng", "rng0");
 	put_fixed(vm, device, 0x9, 0x5);
 	json_array_append_new(list, device);

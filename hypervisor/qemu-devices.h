@@ -6,7 +6,9 @@
 //   01-07  left to QEMU                               02-03, 08-09  left to QEMU
 //   08 VGA, 09 rng, 0a virtio-serial, 0b virtio-scsi  04 VGA, 05 rng, 06 virtio-serial, 07 virtio-scsi
 //   1c balloon, 1d watchdog                           0b balloon, 0a watchdog
-//   10.0-11.7  root ports "port0" to "port15": virtio disks 0 to 9, then virtio and e1000e NICs 0 to 5; what they do not use is for hot-plug
+//   10.0-11.7  root ports "port0" to "port15": virtio disks 0 to 9, then virtio and e1000e NICs 0 to 5; what they do not use is for hot-plug.
+//              A VM has the first of each kind only (shape_disk_ports, shape_nic_ports), and port 8, function 0 of its slot, always; a disk
+//              without a port stands in its place, a NIC at its number's
 //   0c-0f, 1a-1b  virtio disks 10 to 15               0c-17  virtio disks 0 to 11
 //   12-19  all other NICs, by number                  18-1f  NICs, by number
 //   SATA ports 0 to 3 disks, 5 and 4 CD-ROMs          IDE units from 0 on disks, from 3 down CD-ROMs
@@ -18,7 +20,6 @@
 #include <stddef.h>
 #include "proto/definition.pb-c.h"
 
-#define QEMU_PORTS 16
 #define QEMU_ID_BYTES 32
 
 // Disk I: block node "diskI", device "vdiskI"; a virtio disk's I/O is done in the iothread "ioI".

@@ -8,7 +8,7 @@
 #include "migrate/move-state.h"
 #include "migrate/quick-memory.h"
 
-#define MOVE_PROTOCOL 3u
+#define MOVE_PROTOCOL 4u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all

@@ -231,10 +231,31 @@ int shape_check(const Holdfast__Vm *vm, struct error *err)
 
 // ---- made once
 
+static size_t between(size_t least, size_t value, size_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+size_t shape_disk_ports(const Holdfast__Vm *vm)
+{
+	return vm->disk_ports ? between(1, vm->disk_ports, SHAPE_DISK_PORTS_MAX) : SHAPE_DISK_PORTS_MAX;
+}
+
+size_t shape_nic_ports(const Holdfast__Vm *vm)
+{
+	return vm->disk_ports ? between(0, vm->nic_ports, SHAPE_NIC_PORTS_MAX) : SHAPE_NIC_PORTS_MAX;
+}
+
 int shape_fill(Holdfast__Vm *vm, struct error *err)
 {
-	if (!vm->machine[0] && proto_set_text(&vm->machine, choose_machine(vm), err))
+	bool made = !vm->machine[0];
+	if (made && proto_set_text(&vm->machine, choose_machine(vm), err))
 		return -1;
+	if (made && shape_has_pcie(vm)) {
+		vm->disk_ports =
+			(uint32_t)between(SHAPE_DISK_PORTS_MIN, vm->n_disks + 2, SHAPE_DISK_PORTS_MAX);
+		vm->nic_ports = (uint32_t)between(SHAPE_NIC_PORTS_MIN, vm->n_nics + 1, SHAPE_NIC_PORTS_MAX);
+	}
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "nic%zu", i);

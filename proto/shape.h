@@ -29,7 +29,15 @@ enum shape_boot { SHAPE_BOOT_DISK, SHAPE_BOOT_CDROM, SHAPE_BOOT_NETWORK };
 // The place of this class of devices in the boot order, from 0; -1: it is not in it.
 int shape_boot_place(const Holdfast__Vm *vm, enum shape_boot what);
 
-// Fills in what is decided once, when a VM is made: the machine type, and the names of its NICs.
+// Root ports: for virtio disks, then for NICs; what a VM has at most, and at least when it is made (one more disk or two can be plugged in).
+#define SHAPE_DISK_PORTS_MAX 10
+#define SHAPE_NIC_PORTS_MAX 6
+#define SHAPE_DISK_PORTS_MIN 4
+#define SHAPE_NIC_PORTS_MIN 2
+size_t shape_disk_ports(const Holdfast__Vm *vm);
+size_t shape_nic_ports(const Holdfast__Vm *vm);
+
+// Fills in what is decided once, when a VM is made: the machine type and its ports, and the names of its NICs.
 int shape_fill(Holdfast__Vm *vm, struct error *err) MUST_CHECK;
 // Whether the parts fit each other; the message names the field. The texts in it are checked too: they reach QEMU's command line.
 int shape_check(const Holdfast__Vm *vm, struct error *err) MUST_CHECK;

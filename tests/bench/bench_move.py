@@ -66,7 +66,8 @@ class Pair:
                                "volumes": [{"index": 0, "minor": 0, "name": "state", "size_bytes": 1 << 28}] +
                                [{"index": i + 1, "minor": i + 1, "name": f"{name}.disk0", "size_bytes": VOLUME} for i, name in enumerate(names)]},
                      "vms": [{"name": name, "group": "web", "cpus": 1, "memory_mib": memory_mib, **system, "target": "running",
-                              "restart_limit": 1, "restart_period_s": 900, "uuid": f"6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c{i:04x}",
+                              "restart_limit": 1, "restart_period_s": 900, "disk_ports": 4, "nic_ports": 2,  # as vm create gives it
+                              "uuid": f"6f2d2c0e-5a2f-4f0c-9d57-2a6d2a1c{i:04x}",
                               "disks": [{"name": "disk0", "volume": i + 1, "size_bytes": VOLUME}],
                               "serials": [{"path": str(self.directory / f"acks.{name}")}]} for i, name in enumerate(names)], "epoch": 1}
         self.names, self.daemons = names, []

@@ -467,6 +467,51 @@ static void a_machine_is_chosen_once(void **state)
 	free(vm.machine);
 }
 
+static void check_disk_place(const Holdfast__Vm *vm, size_t i, const char *bus, const char *address)
+{
+	json_t *device = qemu_disk_device(vm, i);
+	IS(device, "bus", bus);
+	assert_int_equal(json_object_get(device, "addr") != NULL, address != NULL);
+	if (address)
+		IS(device, "addr", address);
+	json_decref(device);
+}
+
+static size_t count_ports(const Holdfast__Vm *vm)
+{
+	json_t *list = qemu_fixed_devices(vm), *device;
+	size_t index, count = 0;
+	json_array_foreach (list, index, device)
+		count += !strcmp(json_string_value(json_object_get(device, "driver")), "pcie-root-port");
+	json_decref(list);
+	return count;
+}
+
+static void ports_are_chosen_once(void **state)
+{
+	struct error err = ERROR_INIT;
+	Holdfast__Vm vm = make_vm();
+	assert_int_equal(count_ports(&vm), 16); // made before there was a choice
+	check_disk_place(&vm, 1, "port1", NULL);
+	assert_ok(shape_fill(&vm, &err), err);
+	assert_int_equal(vm.disk_ports, SHAPE_DISK_PORTS_MIN);
+	assert_int_equal(count_ports(&vm), vm.disk_ports + vm.nic_ports + 1); // and port 8
+	vm.disk_ports = 1;
+	vm.nic_ports = 0;
+	assert_ok(shape_fill(&vm, &err), err);
+	assert_int_equal(vm.disk_ports, 1);
+	assert_int_equal(count_ports(&vm), 2);
+	check_disk_place(&vm, 0, "port0", NULL);
+	check_disk_place(&vm, 1, "pcie.0", "10.1");
+	assert_true(qemu_disk_pluggable(&vm, 0));
+	assert_false(qemu_disk_pluggable(&vm, 1));
+	free(vm.machine);
+	vm = make_vm();
+	vm.machine = (char *)SHAPE_MACHINE_Q35; // made by an older version, and changed now
+	assert_ok(shape_fill(&vm, &err), err);
+	assert_int_equal(count_ports(&vm), 16);
+}
+
 static void kvm_needs_the_cpu_flag(void **state)
 {
 	assert_true(accel_line_has_flag("flags\t\t: fpu vme svm de\n"));
@@ -493,7 +538,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(uefi_comes_as_descriptors),
 	cmocka_unit_test(no_place_is_taken_twice),
 	cmocka_unit_test(parts_that_do_not_fit_are_refused),
-	cmocka_unit_test(a_machine_is_chosen_once),
+	cmocka_unit_test(a_machine_is_chosen_once), cmocka_unit_test(ports_are_chosen_once),
 	cmocka_unit_test(kvm_needs_the_cpu_flag),
 };
 UNIT_MAIN(tests)

@@ -12,6 +12,8 @@
 #include "clusterd/view.h"
 #include "common/cleanup.h"
 
+#define FOUND_MS 10000u
+
 API_HANDLER(serve_create)
 {
 	if (group_define(cd, call, request->group_create, err) < 0)
@@ -86,9 +88,30 @@ API_HANDLER(serve_stop)
 	return 0;
 }
 
+// Right after a failure was forgotten Pacemaker has to look again where the group is.
+static int await_found(struct clusterd *cd, const char *name, struct error *err)
+{
+	int64_t deadline_us = loop_now_us() + FOUND_MS * 1000ll;
+
+	for (;;) {
+		cleanup_view struct view *view = view_take(cd);
+		const struct cib_group *group = view_group(cd, view, name, err);
+
+		if (!group)
+			return -1;
+		if (status_owner(group) || !group->wanted_started || group->failure ||
+			loop_now_us() > deadline_us)
+			return 0;
+		if (notice_look(&cd->changed, 1000, "Pacemaker", err) < 0)
+			return -1;
+	}
+}
+
 // By the clusterd of the owner: it asks its own hypervisord, which is the source.
 API_HANDLER(serve_move)
 {
+	if (await_found(cd, request->group_move->name, err) < 0)
+		return -1;
 	cleanup_view struct view *view = view_take(cd);
 	const struct cib_group *group = view_group(cd, view, request->group_move->name, err);
 

@@ -172,6 +172,7 @@ void cib_snapshot_free(struct cib_snapshot *snapshot)
 		holdfast__group_spec__free_unpacked(group->spec, NULL);
 		free(group->current);
 		free(group->failure);
+		free(group->move_failed);
 		free(group->move_to);
 		free(group->leaving);
 		free(group->moved_from);

@@ -31,7 +31,7 @@ static char *describe(const xmlNode *op)
 }
 
 // The latest failure of this resource that Pacemaker remembers.
-static char *last_failure(const pe_working_set_t *set, const char *id)
+static const xmlNode *last_failure(const pe_working_set_t *set, const char *id)
 {
 	const xmlNode *latest = NULL;
 	long long latest_time = -1;
@@ -45,7 +45,20 @@ static char *last_failure(const pe_working_set_t *set, const char *id)
 			latest_time = when;
 		}
 	}
-	return latest ? describe(latest) : NULL;
+	return latest;
+}
+
+static void fill_failure(struct cib_group *group, const xmlNode *op)
+{
+	const char *task = crm_element_value(op, XML_LRM_ATTR_TASK),
+		   *node = crm_element_value(op, XML_ATTR_UNAME);
+	long long when = 0;
+
+	group->failure = describe(op);
+	if (crm_element_value_ll(op, XML_RSC_OP_LAST_CHANGE, &when) == 0)
+		group->failed_at = when;
+	if (task && node && (!strcmp(task, "migrate_to") || !strcmp(task, "migrate_from")))
+		group->move_failed = strdup(node);
 }
 
 static bool wanted_started(const pe_resource_t *resource)
@@ -72,8 +85,9 @@ static void fill_group(struct cib_group *group, const pe_working_set_t *set)
 	group->moved_from = moved_from ? strdup(moved_from) : NULL;
 	group->leaving = leaving ? strdup(leaving) : NULL;
 	group->pending = resource->pending_task || resource->partial_migration_target || leaving;
-	if (!group->failure)
-		group->failure = last_failure(set, resource->id);
+	const xmlNode *failed = last_failure(set, resource->id);
+	if (!group->failure && failed)
+		fill_failure(group, failed);
 	group->failed |=
 		group->blocked || (group->wanted_started && !count && !group->pending && group->failure);
 }
@@ -168,12 +182,12 @@ static bool is_fence_device(const pe_resource_t *resource)
 
 static char *device_state(const pe_resource_t *device, const pe_working_set_t *set)
 {
-	cleanup_free char *failure = last_failure(set, device->id);
+	const xmlNode *failure = last_failure(set, device->id);
 	char *state = NULL;
 	int length;
 
 	if (failure)
-		return steal_ptr(failure);
+		return describe(failure);
 	if (!device->running_on)
 		return strdup(wanted_started(device) ? "not monitored yet" : "disabled");
 	length = asprintf(

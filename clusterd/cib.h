@@ -32,6 +32,8 @@ struct cib_group {
 	bool failed, blocked;		// a failure that Pacemaker does not recover by itself
 	bool pending;			// an action is in flight
 	char *failure;			// last failed action in words, or NULL
+	int64_t failed_at;		// when that was, in seconds since 1970
+	char *move_failed;		// the failure is that of a move: the node where it failed; else NULL
 	char *move_to;			// our move constraint's target, or NULL
 	char *leaving;			// a node that it has left by a move and where Pacemaker has yet to record a stop, or NULL
 	char *moved_from;		// a node whose history still says that the group was moved away from it, or NULL

@@ -14,12 +14,14 @@
 #define NOTHING_HAPPENS_MS \
 	20000 // Pacemaker plans within a second or two; then there is no node for the group
 #define STALE_FAILURE_MS 3000 // a failure that is shown so soon is from before
+#define FORGOTTEN_MS 20000 // and one that was there before is forgotten by then
 
 struct await {
 	struct clusterd *cd;
 	struct rpc_call *call;
 	const char *name;
 	int64_t begin_us, idle_since_us;
+	int64_t failed_at; // of the failure that was there before; 0: none
 	bool was_pending;
 };
 
@@ -56,15 +58,21 @@ static int await_group(struct await *await, judge_fn *judge, struct error *err)
 	}
 }
 
+// What was there before is shown until Pacemaker has forgotten it.
+static bool stale_failure(const struct await *await, const struct cib_group *group)
+{
+	if (await->failed_at && group->failed_at == await->failed_at)
+		return passed_ms(await->begin_us) < FORGOTTEN_MS;
+	return passed_ms(await->begin_us) < STALE_FAILURE_MS && !await->was_pending;
+}
+
 // ---- start
 
 static int judge_started(struct await *await, const struct cib_group *group, struct error *err)
 {
-	bool stale = passed_ms(await->begin_us) < STALE_FAILURE_MS && !await->was_pending;
-
 	if (group->active_on[0] && !group->active_on[1] && !group->pending && !group->blocked)
 		return 1;
-	if (group->pending || stale)
+	if (group->pending || stale_failure(await, group))
 		return 0;
 	if (group->failure && (group->failed || group->blocked))
 		return error_set(err, ERROR_FAILED,
@@ -176,8 +184,8 @@ Holdfast__OldData *group_old_data(
 	old->text = g_strdup_printf("node %s would start group %s from its own copy; everything that %s "
 				    "wrote after the two were last connected%s%s%s is "
 				    "lost for good, and %s's copy is overwritten when it comes back",
-		here, definition->name, missing, *seen ? " (it was last seen " : "", seen,
-		*seen ? ")" : "", missing);
+		here, definition->name, missing, *seen ? " (it was last seen " : "", seen, *seen ? ")" : "",
+		missing);
 	return old;
 }
 
@@ -229,6 +237,7 @@ int group_start_run(
 		(start->force_old_data && force_old_data(cd, call, view, group, err) < 0))
 		return -1;
 	// What failed before must not keep Pacemaker from trying.
+	await.failed_at = group->failed_at;
 	if (group->failure && cib_link_do(cd->cib, err, cib_cleanup(cib, start->name, NULL, err)) < 0)
 		return -1;
 	if (cib_link_do(cd->cib, err, cib_set_target_role(cib, start->name, true, err)) < 0)
@@ -245,7 +254,7 @@ static int judge_stopped(struct await *await, const struct cib_group *group, str
 {
 	if (!group->active_on[0] && !group->pending)
 		return 1;
-	if (group->blocked && !group->pending && passed_ms(await->begin_us) > STALE_FAILURE_MS)
+	if (group->blocked && !group->pending && !stale_failure(await, group))
 		return error_set(err, ERROR_FAILED, "group %s could not be stopped: %s", await->name,
 			group->failure ? group->failure : "it is blocked");
 	return 0;
@@ -264,6 +273,11 @@ int group_stop_run(
 		return error_set(err, ERROR_BUSY,
 			"group %s is being moved to %s: try again when that is done", stop->name,
 			group->move_to);
+	// Pacemaker does nothing with a group that it holds for a move that failed.
+	await.failed_at = group->failed_at;
+	if (group->blocked && group->move_failed &&
+		cib_link_do(cd->cib, err, cib_cleanup(cib, stop->name, NULL, err)) < 0)
+		return -1;
 	if (cib_link_do(cd->cib, err, cib_set_target_role(cib, stop->name, false, err)) < 0)
 		return -1;
 	if (stop->no_wait)

@@ -29,4 +29,4 @@ tests_unit_test_join_token_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_policy_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_status_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
 tests_unit_test_story_LDADD = $(CLUSTERD_TEST_LIBS) $(UNIT_LIBS)
-EXTRA_DIST += tests/integration/test-cluster-join.sh tests/integration/test-definitions.sh tests/integration/test-move-clusterd-killed.sh tests/integration/test-drain.sh tests/integration/test-pacemaker-moves.sh tests/integration/test-passed-on.sh
+EXTRA_DIST += tests/integration/test-cluster-join.sh tests/integration/test-definitions.sh tests/integration/test-move-clusterd-killed.sh tests/integration/test-drain.sh tests/integration/test-pacemaker-moves.sh tests/integration/test-passed-on.sh tests/integration/test-move-failed-status.sh

@@ -363,8 +363,8 @@ static int move_phases(struct mover *mover, const Holdfast__GroupMove *move, con
 	say(mover, "moving group %s to %s", mover->group, mover->target);
 	if (await_pacemaker(mover, err) == 0) {
 		if (cib_link_do(cd->cib, &settling, cib_set_move(cib, mover->group, NULL, &settling)) < 0)
-			log_warning("the move's constraint on group %s could not be removed yet: %s", mover->group,
-				settling.message);
+			log_warning("the move's constraint on group %s could not be removed yet: %s",
+				mover->group, settling.message);
 		return 0;
 	}
 	// Pacemaker keeps no reason of a migrate_to that failed.
@@ -439,6 +439,40 @@ static int await_idle(struct mover *mover, struct error *err)
 	}
 }
 
+// Pacemaker holds a group for a move that failed. Where its guests run, here, that is forgotten at once, and it can be moved again.
+static int forget_failed(struct mover *mover, struct error *err)
+{
+	struct clusterd *cd = mover->cd;
+	int64_t begin_us = loop_now_us();
+
+	for (bool forgotten = false;;) {
+		cleanup_view struct view *view = view_take(cd);
+		const struct cib_group *group = view_group(cd, view, mover->group, err);
+
+		if (!group)
+			return -1;
+		bool held = group->blocked && group->move_failed && !group->move_to &&
+			!move_under_way(cd, mover->group);
+		if ((!held && !forgotten) || passed_ms(begin_us) > IDLE_TIMEOUT_MS)
+			return 0;
+		if (!held && !group->pending && status_owner(group))
+			return 0;
+		if (!forgotten) {
+			if (!move_guest_runs_here(cd, mover->group))
+				return 0; // plan() says what is wrong
+			log_info("group=%s: the move that failed before is forgotten, its guests run here",
+				mover->group);
+			if (cib_link_do(cd->cib, err, cib_cleanup(cib, mover->group, NULL, err)) < 0)
+				return -1;
+			forgotten = true;
+			continue;
+		}
+		say(mover, "waiting until Pacemaker has forgotten the move that failed");
+		if (notice_look(&cd->changed, 1000, "Pacemaker", err) < 0)
+			return -1;
+	}
+}
+
 // Waits until fewer moves than the node may have at once are under way. They take their turns in no order.
 static int await_turn(struct mover *mover, struct error *err)
 {
@@ -463,7 +497,7 @@ static int run_now(struct mover *mover, const Holdfast__GroupMove *move, Holdfas
 	cleanup_free const char **nodes = possible_owners(mover->cd, move->name, err);
 	const struct cib_group *group = NULL;
 
-	if (!nodes || await_idle(mover, err) < 0)
+	if (!nodes || forget_failed(mover, err) < 0 || await_idle(mover, err) < 0)
 		return -1;
 	cleanup_view struct view *view = view_take_hosts_to_decide(mover->cd, nodes);
 	if (plan(mover, move, view, &group, err) < 0)

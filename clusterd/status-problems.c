@@ -177,8 +177,13 @@ static void file_problems(const struct status_input *in, const Holdfast__GroupSp
 void status_group_problems(const struct status_input *in, const struct cib_group *group, void *list)
 {
 	const Holdfast__Group *definition = group->spec->group;
+	const char *runs_on = status_runs_after_all(in, group);
+	const Holdfast__Event *failed = runs_on ? status_last_move_failed(in, definition->name) : NULL;
 
-	if (group->failure && (group->failed || group->blocked || !group->active_on[0]))
+	if (runs_on)
+		add(list, "group %s runs on %s; its last move failed: %s", definition->name, runs_on,
+			failed ? failed->text : group->failure);
+	else if (group->failure && (group->failed || group->blocked || !group->active_on[0]))
 		add(list, "group %s: %s%s", definition->name, group->failure,
 			group->blocked ? "; Pacemaker leaves it as it is until that is cleaned up" : "");
 	else if (group->blocked)

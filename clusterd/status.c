@@ -154,7 +154,47 @@ const char *status_owner(const struct cib_group *group)
 		return first;
 	if (group->leaving) // the guest has left it
 		return strcmp(first, group->leaving) ? first : second;
+	if (group->move_failed && !group->move_to) // most fail before the guest has left
+		return strcmp(second, group->move_failed) ? first : second;
 	return group->move_to && !strcmp(first, group->move_to) ? second : first;
+}
+
+const char *status_runs_after_all(const struct status_input *in, const struct cib_group *group)
+{
+	const char *node = NULL;
+
+	for (size_t i = 0; group->move_failed && group->blocked && i < in->host_count; i++) {
+		const Holdfast__GroupStatus *there =
+			status_host_group(&in->hosts[i], group->spec->group->name);
+		if (!there || there->state != HOLDFAST__GROUP_STATE__GROUP_ONLINE)
+			continue;
+		if (node)
+			return NULL;
+		node = in->hosts[i].node;
+	}
+	return node;
+}
+
+const Holdfast__Event *status_last_move_failed(const struct status_input *in, const char *group)
+{
+	for (size_t i = in->events ? event_store_count(in->events) : 0; i > 0; i--) {
+		const Holdfast__Event *event = event_store_at(in->events, i - 1);
+
+		if (strcmp(event->group, group) != 0)
+			continue;
+		if (!strcmp(event->kind, "move-failed"))
+			return event;
+		if (!strcmp(event->kind, "move"))
+			return NULL;
+	}
+	return NULL;
+}
+
+static const char *owner_of(const struct status_input *in, const struct cib_group *group)
+{
+	const char *node = status_runs_after_all(in, group);
+
+	return node ? node : status_owner(group);
 }
 
 // Pacemaker counts a group as active from the moment when its start was ordered.
@@ -170,6 +210,9 @@ static Holdfast__GroupState group_state(const struct status_input *in, const str
 {
 	bool active = group->active_on[0] != NULL;
 
+	if (status_runs_after_all(in, group))
+		return group->move_to ? HOLDFAST__GROUP_STATE__GROUP_MOVING
+				      : HOLDFAST__GROUP_STATE__GROUP_ONLINE;
 	if (group->blocked || (group->failed && !active))
 		return HOLDFAST__GROUP_STATE__GROUP_FAILED;
 	if (active &&
@@ -216,13 +259,16 @@ Holdfast__GroupStatus *status_group(const struct status_input *in, const struct 
 	Holdfast__GroupStatus *out = g_new0(Holdfast__GroupStatus, 1);
 	Holdfast__VolumeList *volumes = status_volumes(in, definition->name, NULL);
 	GPtrArray *problems = g_ptr_array_new();
-	const char *owner = status_owner(group);
+	const Holdfast__Event *failed = status_last_move_failed(in, definition->name);
+	const char *owner = owner_of(in, group);
 
 	holdfast__group_status__init(out);
 	out->name = g_strdup(definition->name);
 	out->state = group_state(in, group);
 	out->owner = g_strdup(owner ? owner : "");
 	out->storage = definition->storage;
+	if (failed)
+		out->last_move_failed = g_strdup_printf("%s: %s", failed->time, failed->text);
 	out->current = g_strdup(group->current ? group->current : "");
 	out->preferred = copy_strings(definition->preferred, definition->n_preferred);
 	out->n_preferred = definition->n_preferred;
@@ -300,7 +346,7 @@ static void compare_with(Holdfast__VmStatus *out, const Holdfast__Vm *wanted)
 Holdfast__VmStatus *status_vm(
 	const struct status_input *in, const struct cib_group *group, const Holdfast__Vm *vm)
 {
-	const char *owner = status_owner(group);
+	const char *owner = owner_of(in, group);
 	const struct status_host *host = owner ? status_host_of(in, owner) : NULL;
 	const Holdfast__VmStatus *now = host_vm(host, vm->name);
 	Holdfast__VmStatus *out;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include "clusterd/cib.h"
+#include "clusterd/event-store.h"
 #include "clusterd/membership.h"
 #include "proto/status.pb-c.h"
 
@@ -22,6 +23,7 @@ struct status_input {
 	const char *cib_reason;			// why Pacemaker cannot be asked now; NULL: it can
 	const struct status_host *hosts;
 	size_t host_count;
+	const struct event_store *events;	// NULL: none; what they say of moves
 };
 
 // The caller frees the results with free_unpacked.
@@ -35,6 +37,11 @@ Holdfast__VolumeList *status_volumes(const struct status_input *in, const char *
 
 // The node that runs the group; during a move the one that has it still. NULL: none.
 const char *status_owner(const struct cib_group *group);
+// After a move that failed, while Pacemaker still counts the group as failed for it: the one node whose hypervisor says that the group runs there.
+// NULL: no move failed, or none or more than one says so.
+const char *status_runs_after_all(const struct status_input *in, const struct cib_group *group);
+// What is known of the group's last move, if that failed; NULL else.
+const Holdfast__Event *status_last_move_failed(const struct status_input *in, const char *group);
 // One sentence per problem goes to LIST (GPtrArray of strings): status-problems.c.
 void status_node_problems(const struct status_input *in, const char *name, void *list);
 void status_group_problems(const struct status_input *in, const struct cib_group *group, void *list);

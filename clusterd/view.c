@@ -150,6 +150,7 @@ struct view *view_take(struct clusterd *cd)
 	view->input.own_node = cd->config.node;
 	view->input.members = &view->members;
 	view->input.cib = view->snapshot ? view->snapshot->cib : NULL;
+	view->input.events = cd->events ? events_store(cd->events) : NULL;
 	view->input.cib_reason = cib_link_connected(cd->cib) ? NULL : cib_link_reason(cd->cib);
 	return view;
 }

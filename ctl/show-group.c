@@ -152,6 +152,8 @@ void show_group(const struct printer *printer, const ProtobufCMessage *message)
 	print_field(printer, "VMs", "%s", vms ? vms : "");
 	if (group->current[0])
 		print_field(printer, "current data", "only on %s", group->current);
+	if (group->last_move_failed[0])
+		print_field(printer, "last move", "failed %s", group->last_move_failed);
 	for (size_t i = 0; i < group->n_problems; i++)
 		print_field(printer, "problem", "%s", group->problems[i]);
 	if (group->n_volumes) {

@@ -137,6 +137,10 @@ static void move_to_where_it_may_not_run_leaves_it_where_it_is(void **state)
 	start_sales(*state);
 	free(fixture_simulate(*state, EXECUTE("--op-inject", "sales_monitor_10000@a1=7"), 1));
 	assert_active_on(*state, "b1");
+	struct cib_snapshot *snapshot = snapshot_of(*state);
+	assert_non_null(cib_snapshot_group(snapshot, "sales")->failure);
+	assert_null(cib_snapshot_group(snapshot, "sales")->move_failed);
+	cib_snapshot_free(snapshot);
 	set_move(*state, "a1");
 	cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 1);
 	assert_planned(output, "stop", false);
@@ -154,6 +158,10 @@ static void failed_move_leaves_the_guest_alone(void **state)
 	const struct cib_group *group = cib_snapshot_group(snapshot, "sales");
 	assert_true(group->blocked && group->failed);
 	assert_non_null(strstr(group->failure, "migrate_to on a1"));
+	assert_string_equal(group->move_failed, "a1");
+	assert_true(group->failed_at > 0);
+	assert_null(group->leaving);
+	assert_null(group->moved_from);
 	cib_snapshot_free(snapshot);
 	for (int constraint = 1; constraint >= 0; constraint--) {
 		cleanup_free char *output = fixture_simulate(*state, EXECUTE(), 0);

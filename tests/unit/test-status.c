@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "clusterd/status.h"
 #include "proto/json.h"
 
@@ -111,6 +112,7 @@ static int tear_down(void **state)
 	free(w->group.current);
 	free(w->group.failure);
 	free(w->group.move_to);
+	free(w->group.move_failed);
 	free(w);
 	return 0;
 }
@@ -392,6 +394,89 @@ static void pacemaker_down(void **state)
 	expect_problem(w, "node b1: Pacemaker is not running there", NULL);
 }
 
+static void is_online_on(struct world *w, int node, bool online)
+{
+	w->host_status[node]->groups[0]->state =
+		online ? HOLDFAST__GROUP_STATE__GROUP_ONLINE : HOLDFAST__GROUP_STATE__GROUP_OFFLINE;
+}
+
+// Pacemaker holds the group, as failed and perhaps on both nodes: what counts is which hypervisor has it.
+static void a_failed_move_is_not_a_failed_group(void **state)
+{
+	struct world *w = *state;
+
+	w->group.blocked = w->group.failed = true;
+	w->group.failure = strdup("migrate_to on a1 failed: error");
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "a1");
+	is_online_on(w, 0, true);
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "a1"); // another failure
+	w->group.move_failed = strdup("a1");
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
+	expect_problem(w, "group web runs on a1; its last move failed: migrate_to on a1 failed", NULL);
+	w->group.move_to = strdup("b1");
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_MOVING, "a1");
+	free(w->group.move_to);
+	w->group.move_to = NULL;
+	w->group.active_on[1] = strdup("b1");
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
+	is_online_on(w, 0, false);
+	is_online_on(w, 1, true);
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "b1");
+	is_online_on(w, 0, true);
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "a1");
+	is_online_on(w, 0, false);
+	is_online_on(w, 1, false);
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "a1");
+}
+
+static void add_event(
+	struct event_store *store, int number, const char *kind, const char *group, const char *text)
+{
+	Holdfast__Event event = HOLDFAST__EVENT__INIT;
+	struct error err = ERROR_INIT;
+	g_autofree char *id = g_strdup_printf("a1-%d", number);
+	g_autofree char *time = g_strdup_printf("2026-01-31T08:00:%02d.000Z", number);
+
+	event.id = id;
+	event.time = time;
+	event.node = (char *)"a1";
+	event.kind = (char *)kind;
+	event.group = (char *)group;
+	event.text = (char *)text;
+	assert_int_equal(event_store_add(store, &event, &err), 1);
+}
+
+static void why_the_last_move_failed(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+	char path[] = "/tmp/test-status-XXXXXX";
+	int fd = mkstemp(path);
+	struct event_store *store = event_store_open(path, EVENT_STORE_LIMIT_BYTES, &err);
+
+	assert_true(fd >= 0 && store);
+	w->in.events = store;
+	assert_null(status_last_move_failed(&w->in, "web"));
+	add_event(store, 1, "move-failed", "web", "the move to b1 failed: no room; the group runs on here");
+	add_event(store, 2, "move", "other", "");
+	w->group.blocked = w->group.failed = true;
+	w->group.failure = strdup("migrate_to on a1 failed: error");
+	w->group.move_failed = strdup("a1");
+	is_online_on(w, 0, true);
+	expect_problem(w, "its last move failed: the move to b1 failed: no room", NULL);
+	Holdfast__GroupStatus *status = status_group(&w->in, &w->group);
+	assert_string_equal(status->last_move_failed,
+		"2026-01-31T08:00:01.000Z: the move to b1 failed: no room; the group runs on here");
+	holdfast__group_status__free_unpacked(status, NULL);
+	add_event(store, 3, "move", "web", "");
+	status = status_group(&w->in, &w->group);
+	assert_string_equal(status->last_move_failed, "");
+	holdfast__group_status__free_unpacked(status, NULL);
+	event_store_close(store);
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +493,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(quorum_and_witness, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(missing_fence_devices, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pacemaker_down, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_failed_move_is_not_a_failed_group, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(why_the_last_move_failed, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// cluster init, join, token, status. init leaves either a working cluster of one node or this machine as it was.
+// cluster init, set, join, token, status. init leaves either a working cluster of one node or this machine as it was.
 #include <glib.h>
 #include <string.h>
 
 #include "clusterd/api.h"
 #include "clusterd/cib-link.h"
 #include "clusterd/corosync-conf.h"
+#include "clusterd/cpu-baseline.h"
 #include "clusterd/join.h"
 #include "clusterd/setup.h"
 #include "clusterd/view.h"
@@ -108,6 +109,22 @@ API_HANDLER(serve_init)
 	return result;
 }
 
+API_HANDLER(serve_set)
+{
+	const char *wish = request->cluster_set->cpu_model, *model = NULL;
+
+	if (!wish[0])
+		return error_set(
+			err, ERROR_USAGE, "there is nothing to set: see 'holdfast cluster set --help'");
+	cleanup_view struct view *view = view_take_hosts_to_decide(cd, NULL);
+	if (cpu_baseline_choose(&view->input, wish, &model, err) < 0)
+		return -1;
+	if (cib_link_do(cd->cib, err, cib_set_cpu_model(cib, model, err)) < 0)
+		return -1;
+	api_reply_name(reply, model);
+	return 0;
+}
+
 API_HANDLER(serve_token)
 {
 	(void)call, (void)request;
@@ -154,6 +171,7 @@ const struct api_verb api_cluster_verbs[] = {
 		join_via_serve },
 	{ HOLDFAST__REQUEST__BODY_CLUSTER_JOIN, CALLER_STRANGER | CALLER_NODE, 0, join_serve },
 	{ HOLDFAST__REQUEST__BODY_CLUSTER_TOKEN, CALLER_LOCAL, API_CHANGES, serve_token },
+	{ HOLDFAST__REQUEST__BODY_CLUSTER_SET, CALLER_ADMIN, API_CHANGES, serve_set },
 	{ HOLDFAST__REQUEST__BODY_CLUSTER_STATUS, CALLER_ADMIN, API_WITHOUT_CLUSTER, serve_status },
 	{ 0 },
 };

@@ -15,6 +15,7 @@
 #define CIB_NODE "holdfast-node-"
 #define CIB_OPTIONS_SET "cib-bootstrap-options"
 #define CIB_CLUSTER "holdfast-cluster"
+#define CIB_CPU_MODEL "holdfast-cpu-model"
 #define CIB_POSSIBLE "holdfast-possible-"
 #define CIB_CURRENT "holdfast-current-"
 #define CIB_MOVE "holdfast-move-"

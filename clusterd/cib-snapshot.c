@@ -118,6 +118,9 @@ static void read_cluster(struct cib_snapshot *snapshot, const xmlNode *set)
 		snapshot->witness = strdup(witness);
 	}
 	json_decref(json);
+	const char *model = cib_xml_value(set, CIB_CPU_MODEL);
+	if (model && model[0] && strcmp(model, "host") != 0)
+		snapshot->cpu_model = strdup(model);
 }
 
 // ---- the whole
@@ -191,6 +194,7 @@ void cib_snapshot_free(struct cib_snapshot *snapshot)
 	free(snapshot->cluster_name);
 	free(snapshot->dc);
 	free(snapshot->witness);
+	free(snapshot->cpu_model);
 	free(snapshot);
 }
 

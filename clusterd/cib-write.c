@@ -111,6 +111,18 @@ int cib_set_options(struct cib *cib, const char *cluster_name, const char *witne
 	return change(cib, "cannot set the cluster's options", fill_options, &wish, err);
 }
 
+static int fill_cpu_model(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)
+{
+	(void)cib, (void)epoch, (void)err;
+	cib_xml_set_value(fragment, CIB_CLUSTER "-set", CIB_CPU_MODEL, data);
+	return 0;
+}
+
+int cib_set_cpu_model(struct cib *cib, const char *model, struct error *err)
+{
+	return change(cib, "cannot set the cluster's CPU model", fill_cpu_model, (void *)model, err);
+}
+
 static int fill_node(struct cib *cib, uint64_t epoch, xmlNode *fragment, void *data, struct error *err)
 {
 	const Holdfast__Node *node = data;

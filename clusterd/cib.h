@@ -47,6 +47,7 @@ struct cib_snapshot {
 	uint64_t epoch;			// admin_epoch << 40 | epoch
 	bool quorate;			// as the DC last wrote it
 	char *cluster_name, *dc, *witness;
+	char *cpu_model;		// that new VMs get which name none; NULL: what their node gives
 	struct cib_group *groups;
 	size_t group_count;
 	struct cib_node *nodes;
@@ -78,6 +79,7 @@ int cib_set_node(struct cib *cib, const Holdfast__Node *node, struct error *err)
 // Pacemaker's standby: it runs nothing on the node. As crm_standby sets it, so that both show and change the same.
 int cib_set_standby(struct cib *cib, const Holdfast__Node *node, bool on, struct error *err) MUST_CHECK;
 int cib_set_options(struct cib *cib, const char *cluster_name, const char *witness, struct error *err) MUST_CHECK;	// no-quorum-policy etc., once
+int cib_set_cpu_model(struct cib *cib, const char *model, struct error *err) MUST_CHECK;	// "host": none
 // Creates the primitive (target-role Stopped), its constraints and the definition. ERROR_EXISTS.
 int cib_create_group(struct cib *cib, const Holdfast__GroupSpec *spec, struct error *err) MUST_CHECK;
 // ERROR_BUSY: a minor or port is another group's. ERROR_EXISTS: a VM's name is.

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libclusterd.a
 libclusterd_a_SOURCES = \
 	clusterd/allocate.c clusterd/api-cluster.c clusterd/api-events.c clusterd/api-fence.c clusterd/api-group.c clusterd/api-host.c \
-	clusterd/api-checkpoint.c clusterd/api-node.c clusterd/api-vm.c clusterd/api-volume.c clusterd/api.c clusterd/cib-link.c clusterd/corosync-conf.c clusterd/cpg.c clusterd/drain.c \
+	clusterd/api-checkpoint.c clusterd/api-node.c clusterd/api-vm.c clusterd/api-volume.c clusterd/api.c clusterd/cib-link.c clusterd/corosync-conf.c clusterd/cpg.c clusterd/cpu-baseline.c clusterd/drain.c \
 	clusterd/api-disk.c clusterd/disk-grow.c clusterd/state-grow.c clusterd/vm-clone.c \
 	clusterd/event-store.c clusterd/events.c clusterd/files.c clusterd/forward.c clusterd/group-define.c clusterd/group-run.c clusterd/host-link.c \
 	clusterd/join-token.c clusterd/join-via.c clusterd/join.c clusterd/membership.c clusterd/move.c clusterd/notice.c clusterd/place.c \
@@ -14,7 +14,7 @@ sbin_PROGRAMS += clusterd/clusterd
 clusterd_clusterd_SOURCES = clusterd/main.c
 clusterd_clusterd_LDADD = libclusterd.a $(CIB_LIBS) $(COROSYNC_LIBS) $(COMMON_LIBS)
 
-noinst_HEADERS += clusterd/allocate.h clusterd/api.h clusterd/cib-link.h clusterd/clusterd.h clusterd/corosync-conf.h clusterd/cpg.h clusterd/disk-grow.h clusterd/state-grow.h clusterd/drain.h \
+noinst_HEADERS += clusterd/allocate.h clusterd/api.h clusterd/cib-link.h clusterd/clusterd.h clusterd/corosync-conf.h clusterd/cpg.h clusterd/cpu-baseline.h clusterd/disk-grow.h clusterd/state-grow.h clusterd/drain.h \
 	clusterd/event-store.h clusterd/events.h clusterd/files.h clusterd/forward.h clusterd/group-define.h clusterd/group-run.h clusterd/host-link.h \
 	clusterd/join-token.h clusterd/join.h clusterd/membership.h clusterd/move.h clusterd/notice.h clusterd/policy.h clusterd/replicas.h \
 	clusterd/setup.h clusterd/shared-client.h clusterd/status.h clusterd/story.h clusterd/view.h clusterd/vm-define.h clusterd/watch.h

@@ -491,16 +491,37 @@ static int await_turn(struct mover *mover, struct error *err)
 	return 0;
 }
 
+// Pacemaker lets the group be, and says where it is, in what is returned. NULL with err; plan() says what is wrong if it does not come to that.
+static struct view *view_settled(struct mover *mover, const char *const *nodes, struct error *err)
+{
+	int64_t begin_us = loop_now_us();
+
+	for (;;) {
+		if (forget_failed(mover, err) < 0 || await_idle(mover, err) < 0)
+			return NULL;
+		struct view *view = view_take_hosts_to_decide(
+			mover->cd, nodes); // waits: Pacemaker may have begun something
+		const struct cib_group *group = view_group(mover->cd, view, mover->group, err);
+		bool held = group && group->blocked && group->move_failed && !group->move_to;
+		bool looked_for = group && group->wanted_started && !group->failure && !status_owner(group);
+
+		if (group &&
+			(!(group->pending || held || looked_for) || passed_ms(begin_us) > IDLE_TIMEOUT_MS))
+			return view;
+		view_free(view);
+		if (!group || notice_look(&mover->cd->changed, 500, "Pacemaker", err) < 0)
+			return NULL;
+	}
+}
+
 static int run_now(struct mover *mover, const Holdfast__GroupMove *move, Holdfast__MoveResult **result,
 	struct error *err)
 {
 	cleanup_free const char **nodes = possible_owners(mover->cd, move->name, err);
 	const struct cib_group *group = NULL;
 
-	if (!nodes || forget_failed(mover, err) < 0 || await_idle(mover, err) < 0)
-		return -1;
-	cleanup_view struct view *view = view_take_hosts_to_decide(mover->cd, nodes);
-	if (plan(mover, move, view, &group, err) < 0)
+	cleanup_view struct view *view = nodes ? view_settled(mover, nodes, err) : NULL;
+	if (!view || plan(mover, move, view, &group, err) < 0)
 		return -1;
 	g_hash_table_insert(mover->cd->moving, g_strdup(mover->group), mover);
 	int outcome = move_phases(mover, move, group, err);

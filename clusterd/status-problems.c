@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "clusterd/cpu-baseline.h"
 #include "clusterd/event-store.h"
 #include "proto/files.h"
 
@@ -32,6 +33,22 @@ static char *since_text(const struct status_input *in, const char *node)
 
 // ---- nodes
 
+// New VMs get the cluster's CPU model, on any node.
+static void cpu_problem(const struct status_input *in, const struct status_host *host, void *list)
+{
+	const char *model = in->cib ? in->cib->cpu_model : NULL;
+
+	if (!model || !host || !host->status || !host->status->n_cpu_models ||
+		cpu_baseline_can(host->status, model))
+		return;
+	const char *best = cpu_baseline_best(host->status->cpu_models, host->status->n_cpu_models);
+	add(list,
+		"node %s cannot run the cluster's CPU model %s, so VMs that have it cannot be moved there; "
+		"the best that it can is %s: "
+		"'holdfast cluster set --cpu-model baseline' chooses one for new VMs that all nodes can run",
+		host->node, model, best ? best : "none");
+}
+
 void status_node_problems(const struct status_input *in, const char *name, void *list)
 {
 	const struct cib_node *node = status_cib_node(in, name);
@@ -57,6 +74,7 @@ void status_node_problems(const struct status_input *in, const char *name, void 
 		add(list, "node %s: its hypervisor cannot be asked (%s); its guests go on", name,
 			host->reason ? host->reason : "no answer");
 	}
+	cpu_problem(in, host, list);
 	if (node && node->node->draining && !node->standby)
 		add(list,
 			"node %s is being emptied and still has groups: 'holdfast events' says what keeps "
@@ -180,16 +198,16 @@ void status_group_problems(const struct status_input *in, const struct cib_group
 	const char *runs_on = status_runs_after_all(in, group);
 	const Holdfast__Event *failed = runs_on ? status_last_move_failed(in, definition->name) : NULL;
 
-	if (runs_on)
+	if (runs_on && group->move_failed)
 		add(list, "group %s runs on %s; its last move failed: %s", definition->name, runs_on,
 			failed ? failed->text : group->failure);
-	else if (group->failure && (group->failed || group->blocked || !group->active_on[0]))
+	else if (group->failure && !runs_on && (group->failed || group->blocked || !group->active_on[0]))
 		add(list, "group %s: %s%s", definition->name, group->failure,
 			group->blocked ? "; Pacemaker leaves it as it is until that is cleaned up" : "");
 	else if (group->blocked)
 		add(list, "group %s is blocked: Pacemaker leaves it as it is until the failure is cleaned up",
 			definition->name);
-	if (group->wanted_started && !group->active_on[0])
+	if (group->wanted_started && !group->active_on[0] && !runs_on)
 		waiting_problem(in, group, list);
 	for (size_t i = 0; i < group->spec->n_vms; i++)
 		file_problems(in, group->spec, group->spec->vms[i], list);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clusterd/cpu-baseline.h"
 #include "proto/json.h"
 #include "proto/pending.h"
 
@@ -99,6 +100,11 @@ static void node_host(const struct status_input *in, const char *name, Holdfast_
 	out->version = g_strdup(host->status->version);
 	out->control = g_strdup(host->status->control);
 	out->cpus_reserved = host->status->cpus_reserved;
+	out->cpu_models = copy_strings(host->status->cpu_models, host->status->n_cpu_models);
+	out->n_cpu_models = host->status->n_cpu_models;
+	const char *best = cpu_baseline_best(out->cpu_models, out->n_cpu_models);
+	if (best)
+		out->cpu_model = g_strdup(best);
 }
 
 Holdfast__NodeStatus *status_node(const struct status_input *in, const char *name)
@@ -159,14 +165,31 @@ const char *status_owner(const struct cib_group *group)
 	return group->move_to && !strcmp(first, group->move_to) ? second : first;
 }
 
+static bool host_says(
+	const struct status_host *host, const struct cib_group *group, Holdfast__GroupState state)
+{
+	const Holdfast__GroupStatus *there = status_host_group(host, group->spec->group->name);
+
+	return there && there->state == state;
+}
+
+// A move that failed is on its way back while Pacemaker knows the failure already.
+static bool comes_back(const struct status_input *in, const struct cib_group *group)
+{
+	for (size_t i = 0; group->move_failed && group->blocked && i < in->host_count; i++)
+		if (host_says(&in->hosts[i], group, HOLDFAST__GROUP_STATE__GROUP_MOVING))
+			return true;
+	return false;
+}
+
 const char *status_runs_after_all(const struct status_input *in, const struct cib_group *group)
 {
+	bool held = group->move_failed && group->blocked,
+	     looked_for = group->wanted_started && !group->active_on[0];
 	const char *node = NULL;
 
-	for (size_t i = 0; group->move_failed && group->blocked && i < in->host_count; i++) {
-		const Holdfast__GroupStatus *there =
-			status_host_group(&in->hosts[i], group->spec->group->name);
-		if (!there || there->state != HOLDFAST__GROUP_STATE__GROUP_ONLINE)
+	for (size_t i = 0; (held || looked_for) && i < in->host_count; i++) {
+		if (!host_says(&in->hosts[i], group, HOLDFAST__GROUP_STATE__GROUP_ONLINE))
 			continue;
 		if (node)
 			return NULL;
@@ -213,6 +236,8 @@ static Holdfast__GroupState group_state(const struct status_input *in, const str
 	if (status_runs_after_all(in, group))
 		return group->move_to ? HOLDFAST__GROUP_STATE__GROUP_MOVING
 				      : HOLDFAST__GROUP_STATE__GROUP_ONLINE;
+	if (comes_back(in, group))
+		return HOLDFAST__GROUP_STATE__GROUP_MOVING;
 	if (group->blocked || (group->failed && !active))
 		return HOLDFAST__GROUP_STATE__GROUP_FAILED;
 	if (active &&
@@ -436,6 +461,9 @@ Holdfast__ClusterStatus *status_cluster(const struct status_input *in)
 	out->witness = g_strdup(in->cib && in->cib->witness ? in->cib->witness : "");
 	out->witness_state = g_strdup(witness_text(in->members->witness));
 	out->dc = g_strdup(in->cib && in->cib->dc ? in->cib->dc : "");
+	const char *baseline = cpu_baseline_of(in);
+	out->cpu_baseline = g_strdup(baseline ? baseline : "");
+	out->cpu_model = g_strdup(in->cib && in->cib->cpu_model ? in->cib->cpu_model : "");
 	status_cluster_problems(in, problems);
 	out->problems = take_strings(problems, &out->n_problems);
 	return out;

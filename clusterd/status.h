@@ -37,8 +37,8 @@ Holdfast__VolumeList *status_volumes(const struct status_input *in, const char *
 
 // The node that runs the group; during a move the one that has it still. NULL: none.
 const char *status_owner(const struct cib_group *group);
-// After a move that failed, while Pacemaker still counts the group as failed for it: the one node whose hypervisor says that the group runs there.
-// NULL: no move failed, or none or more than one says so.
+// Where Pacemaker does not say it: while it counts the group as failed for a move that failed, and after that was forgotten, until it has looked
+// again where the group is. The one node whose hypervisor says that the group runs there; NULL: none or more than one does, or Pacemaker knows.
 const char *status_runs_after_all(const struct status_input *in, const struct cib_group *group);
 // What is known of the group's last move, if that failed; NULL else.
 const Holdfast__Event *status_last_move_failed(const struct status_input *in, const char *group);

@@ -299,6 +299,8 @@ static Holdfast__GroupSpec *spec_with(const struct cib_snapshot *cib, const stru
 	spec->vms = g_renew(Holdfast__Vm *, spec->vms, spec->n_vms + 1);
 	spec->vms[spec->n_vms++] = vm;
 	fill_defaults(group, vm);
+	if (!vm->cpu_model[0] && vm->bits != 32 && cib->cpu_model)
+		vm->cpu_model = g_strdup(cib->cpu_model);
 	if (shape_fill(vm, err) < 0 || shape_check(vm, err) < 0 || vm_fill_nics(cib, vm, err) < 0) {
 		holdfast__group_spec__free_unpacked(spec, NULL);
 		return NULL;
@@ -383,8 +385,7 @@ int vm_define(struct clusterd *cd, struct rpc_call *call, const Holdfast__Vm *vm
 	if (!group)
 		return error_set(err, ERROR_NOT_FOUND, "there is no group %.80s: see 'holdfast group list'",
 			vm->group);
-	if (vm_check_nodes(cd, group, vm, err) < 0 ||
-		replicas_need_all(cd, group->spec->group, err) < 0)
+	if (vm_check_nodes(cd, group, vm, err) < 0 || replicas_need_all(cd, group->spec->group, err) < 0)
 		return -1;
 	Holdfast__GroupSpec *spec = spec_with(snapshot->cib, group, vm, err);
 	if (!spec)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// holdfast cluster: init, join, token, status.
+// holdfast cluster: init, join, set, token, status.
 #include <stdio.h>
 #include <string.h>
 #include "ctl/nouns.h"
@@ -54,6 +54,18 @@ static int cluster_join(struct session *session, const struct args *args, struct
 	request.body_case = HOLDFAST__REQUEST__BODY_CLUSTER_JOIN_VIA;
 	request.cluster_join_via = &join;
 	return session_change(session, &request, join.node, "node %s is in the cluster", err);
+}
+
+static int cluster_set(struct session *session, const struct args *args, struct error *err)
+{
+	Holdfast__ClusterSet set = HOLDFAST__CLUSTER_SET__INIT;
+	Holdfast__Request request = RPC_REQUEST_INIT;
+
+	set.cpu_model = args_text(args, "cpu-model");
+	request.body_case = HOLDFAST__REQUEST__BODY_CLUSTER_SET;
+	request.cluster_set = &set;
+	return session_change(session, &request, set.cpu_model,
+		"the CPU model of new VMs is set to %s; `holdfast cluster status` shows it", err);
 }
 
 static void show_token(const struct printer *printer, const ProtobufCMessage *message)
@@ -130,6 +142,15 @@ static const struct arg join_options[] = {
 	ARGS_END,
 };
 
+static const struct arg set_options[] = {
+	{ .name = "cpu-model",
+		.kind = ARG_TEXT,
+		.what = "model",
+		.help = "of new VMs that name none: QEMU's name, baseline or host",
+		.flags = ARG_REQUIRED },
+	ARGS_END,
+};
+
 const struct verb cluster_verbs[] = {
 	{
 		.name = "init",
@@ -156,6 +177,20 @@ const struct verb cluster_verbs[] = {
 		.options = join_options,
 		.goes_on = "clusterd finishes what it has begun; see `holdfast cluster status`",
 		.run = cluster_join,
+	},
+	{
+		.name = "set",
+		.summary = "change what holds for the whole cluster",
+		.text = "The CPU model is what new VMs get that name none: one of QEMU's, which all nodes "
+			"must be "
+			"able to\n"
+			"run; `baseline` is the best of those; `host` is what their node gives them. VMs "
+			"keep what "
+			"they\n"
+			"were made with. `holdfast node show` lists what a node can run.",
+		.example = "holdfast cluster set --cpu-model baseline",
+		.options = set_options,
+		.run = cluster_set,
 	},
 	{
 		.name = "token",

@@ -104,6 +104,19 @@ static void add_ownerless(struct table *table, const Holdfast__ClusterStatus *st
 	}
 }
 
+static void show_cpu_model(const struct printer *printer, const Holdfast__ClusterStatus *status)
+{
+	if (!status->cpu_model[0] && !status->cpu_baseline[0])
+		return;
+	fputs("\nCPU model of new VMs: ", printer->out);
+	print_text(printer, status->cpu_model[0] ? status->cpu_model : "what their node gives");
+	if (status->cpu_baseline[0] && strcmp(status->cpu_model, status->cpu_baseline) != 0) {
+		fputs("; the best that all nodes can run: ", printer->out);
+		print_text(printer, status->cpu_baseline);
+	}
+	fputc('\n', printer->out);
+}
+
 // The cluster's problems name those of its nodes and groups too.
 static void show_problems(const struct printer *printer, const Holdfast__ClusterStatus *status)
 {
@@ -127,5 +140,6 @@ void show_cluster_status(const struct printer *printer, const ProtobufCMessage *
 		add_site(table, status, status->sites[i]);
 	add_ownerless(table, status);
 	table_print(table);
+	show_cpu_model(printer, status);
 	show_problems(printer, status);
 }

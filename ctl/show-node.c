@@ -66,6 +66,7 @@ void show_node(const struct printer *printer, const ProtobufCMessage *message)
 {
 	const Holdfast__NodeStatus *node = (const void *)message;
 	cleanup_free char *groups = print_join(node->groups, node->n_groups, "none");
+	cleanup_free char *models = print_join(node->cpu_models, node->n_cpu_models, "");
 	char state[PRINT_ENUM_BYTES], left[VALUE_BYTES], right[VALUE_BYTES];
 
 	print_line(printer, "node %s", node->name);
@@ -85,6 +86,8 @@ void show_node(const struct printer *printer, const ProtobufCMessage *message)
 			value_show_size(right, node->memory_mib << 20));
 	if (node->cpus)
 		print_field(printer, "CPUs", "%u", node->cpus);
+	if (node->cpu_model[0])
+		print_field(printer, "CPU model", "up to %s (%s)", node->cpu_model, models ? models : "");
 	if (node->pool_size_bytes)
 		print_field(printer, "pool free", "%s of %s", value_show_size(left, node->pool_free_bytes),
 			value_show_size(right, node->pool_size_bytes));

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/task.h"
 #include "hypervisor/cgroup.h"
+#include "hypervisor/cpu-models.h"
 #include "hypervisor/rundir.h"
 #include "hypervisor/vm.h"
 #include "storage/storage.h"
@@ -43,6 +44,7 @@ struct hypervisor {		// what all of hypervisord's rooms share
 	bool kvm;		// what guests run with; false: TCG
 	struct cgroups cgroups;	// hypervisor/control.c
 	uint32_t slice_weight;	// cpu.weight that all guests together have now; 0: not set yet
+	struct cpu_models cpu_models;
 	const char *state_directory;	// CONFIG_STATE_DIRECTORY, or a test's own
 };
 

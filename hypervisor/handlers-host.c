@@ -302,6 +302,16 @@ static void add_networks(const struct hypervisor *hv, Holdfast__HostStatus *stat
 	}
 }
 
+static void add_cpu_models(const struct hypervisor *hv, Holdfast__HostStatus *status)
+{
+	status->cpu_models = calloc(hv->cpu_models.count + 1, sizeof(char *));
+	for (size_t i = 0; status->cpu_models && i < hv->cpu_models.count; i++) {
+		char *name = strdup(hv->cpu_models.names[i]);
+		if (name)
+			status->cpu_models[status->n_cpu_models++] = name;
+	}
+}
+
 HANDLER(serve_host_status)
 {
 	struct hypervisor *hv = data;
@@ -325,6 +335,7 @@ HANDLER(serve_host_status)
 	status->cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	status->control = strdup(control_problem(hv));
 	status->cpus_reserved = control_reserved(hv, NULL);
+	add_cpu_models(hv, status);
 	status->pool_size_bytes = pool_size;
 	status->pool_free_bytes = pool_free;
 	add_groups(hv, status);

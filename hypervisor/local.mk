@@ -34,7 +34,7 @@ libhypervisor_a_SOURCES += \
 	hypervisor/standalone.c hypervisor/standalone.h hypervisor/standalone-define.c hypervisor/standalone-set.c hypervisor/standalone-define.h \
 	hypervisor/vm-keeper.c hypervisor/agent-connect.c hypervisor/agent-connect.h hypervisor/guest-clock.c \
 	hypervisor/guest-clock.h hypervisor/agent-line.c hypervisor/agent-line.h hypervisor/evidence.c hypervisor/evidence.h \
-	hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h
+	hypervisor/cpu-models.c hypervisor/cpu-models.h hypervisor/health.c hypervisor/health.h hypervisor/heartbeat.c hypervisor/heartbeat.h
 
 sbin_PROGRAMS += hypervisord
 hypervisord_SOURCES = hypervisor/main.c
@@ -46,6 +46,8 @@ UNIT_TESTS += tests/unit/test-saved-state tests/unit/test-vm-disks tests/unit/te
 HYPERVISOR_TEST_LIBS = libhypervisor.a $(STORAGE_LIBS) $(UNIT_LIBS)
 tests_unit_test_guest_ram_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qemu_args_LDADD = $(HYPERVISOR_TEST_LIBS)
+UNIT_TESTS += tests/unit/test-cpu-models
+tests_unit_test_cpu_models_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_agent_line_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_qmp_LDADD = $(HYPERVISOR_TEST_LIBS)
 tests_unit_test_rundir_LDADD = $(HYPERVISOR_TEST_LIBS)

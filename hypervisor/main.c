@@ -258,8 +258,9 @@ static int open_rooms(struct daemon *daemon, struct error *err)
 	hv->state_directory = daemon->options.state_directory;
 	hv->standalone = daemon->options.standalone;
 	if (config_load(daemon->options.config, &hv->config, err) ||
-		make_directories(&daemon->options, hv->config.api_group, err) || lock_run_directory(daemon, err) ||
-		accel_choose(hv->config.accel, &hv->kvm, err) || make_cage(hv, err))
+		make_directories(&daemon->options, hv->config.api_group, err) ||
+		lock_run_directory(daemon, err) || accel_choose(hv->config.accel, &hv->kvm, err) ||
+		make_cage(hv, err))
 		return -1;
 	if (access(hv->config.qemu, X_OK))
 		return error_set_errno(err, errno, "QEMU cannot be run at %s (qemu= in %s)", hv->config.qemu,
@@ -315,6 +316,8 @@ static int start(struct daemon *daemon, struct error *err)
 	adopt_finish(hv);
 	console_log_keep_small(hv);
 	health_begin(hv);
+	if (!hv->standalone)
+		cpu_models_find(hv);
 	if (hv->standalone && standalone_load(hv, err))
 		return -1;
 	log_info("hypervisord %s is up: node %s, %s, guests run with %s", PACKAGE_VERSION, hv->config.node,
@@ -388,6 +391,7 @@ static void close_rooms(struct daemon *daemon)
 	tls_context_free(daemon->tls);
 	free(daemon->local);
 	free(hv->health);
+	cpu_models_done(&hv->cpu_models);
 	cage_free(hv->cage);
 	config_done(&hv->config);
 	loop_free(hv->loop);

@@ -20,6 +20,7 @@ sends '.cluster_join_via == {address: "10.0.1.11", token: "dG9rZW4=", node: "b1"
 echo dG9rZW4= | hf cluster join 10.0.1.11 --node b1 --site b --address 10.0.1.21 --token - >"$dir/out" 2>"$dir/err"
 [ "$(request | jq -r .cluster_join_via.token)" = dG9rZW4= ]
 ok $? "the token is read from stdin"
+sends '.cluster_set == {cpu_model: "baseline"}' cluster set --cpu-model baseline
 sends '.node_confirm_down.name == "b1"' node confirm-down b1
 sends '.node_fence.name == "b1"' node fence b1
 sends '.fence_add | .node == "a1" and .agent == "fence_ipmilan" and .options == ["ip=10.0.2.11", "password=a=b c"]' \

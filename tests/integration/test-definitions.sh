@@ -39,6 +39,20 @@ hf b1 group show spare 2>/dev/null || status=$?
 [ "$(logical_volumes a1)" = "$before_a1" ] || fail "a1 has other logical volumes than before: $(logical_volumes a1)"
 [ "$(logical_volumes b1)" = "$before_b1" ] || fail "b1 has other logical volumes than before: $(logical_volumes b1)"
 
+note "the CPU model of new VMs"
+cluster_says() { hf a1 --json cluster status | jq -e "$1"; }
+eventually 60 "both nodes have said which CPU models they can run" cluster_says '.cpu_baseline != "" and all(.nodes[]; .cpu_models | length > 0)'
+hf b1 cluster set --cpu-model baseline
+cluster_says '.cpu_model == .cpu_baseline' >/dev/null || fail "the cluster's model is not the baseline: $(hf a1 cluster status)"
+hf b1 vm create modelled --group web --memory 16
+[ "$(hf a1 --json vm show modelled | jq -r .definition.cpu_model)" = "$(hf a1 --json cluster status | jq -r .cpu_model)" ] || fail "the new VM has another model"
+hf a1 vm delete modelled
+status=0
+hf a1 cluster set --cpu-model nosuch 2>"$BUILD/definitions.out" || status=$?
+[ $status = 1 ] && grep -q 'cannot run the CPU model nosuch' "$BUILD/definitions.out" || fail "a model that nobody knows: $status: $(cat "$BUILD/definitions.out")"
+hf a1 cluster set --cpu-model host
+cluster_says '.cpu_model == ""' >/dev/null || fail "the cluster's model is still set"
+
 note "fence devices"
 hf a1 --json fence list | jq -e '[.[].node] | sort == ["a1","b1"]' >/dev/null || fail "not both nodes have a fence device"
 key=$(cat "$LAB_DIR/bmc.key")

@@ -8,10 +8,10 @@
 . "$(dirname "$0")/move-parties.sh"
 
 # A move to b1 whose target loses its QEMU before it has decided: $BUILD/failed-move.out is what the command said, $BUILD/failed-states what was shown meanwhile.
-fail_a_move() { # OPTION...
+fail_a_move() {
     local move status=0
     arm b1 stop target:taking
-    hf a1 group move web --to b1 --quick "$@" >"$BUILD/failed-move.out" 2>&1 &
+    hf a1 group move web --to b1 --quick >"$BUILD/failed-move.out" 2>&1 &
     move=$!
     eventually 120 "the move has come to its last phase" was_hit b1
     kill_on b1 qemu-system-x86_64
@@ -36,7 +36,7 @@ watch_states &
 watcher=$!
 
 fail_a_move
-shows 'last move *failed .*the move to b1 failed' || fail "it is not said that the move failed: $(hf a1 group show web)"
+shows 'last move: *failed .*the move to b1 failed' || fail "it is not said that the move failed: $(hf a1 group show web)"
 hf b1 group start web || fail "the group cannot be started right after a move that failed"
 online_on a1 a1 || fail "the group is not online: $(hf a1 group show web)"
 goes_on 60
@@ -51,7 +51,7 @@ on a1 crm_resource --move --resource web --node b1
 eventually 120 "Pacemaker's move has come to its last phase" was_hit b1
 kill_on b1 qemu-system-x86_64
 on b1 sh -c 'kill -CONT $(pidof hypervisord)'
-eventually 60 "it is said that the move failed" shows 'last move *failed '
+eventually 60 "it is said that the move failed" shows 'last move: *failed '
 on a1 crm_resource --clear --resource web
 hf a1 group stop web || fail "the group cannot be stopped right after a move that failed"
 hf a1 group start web

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "clusterd/cpu-baseline.h"
 #include "clusterd/status.h"
 #include "proto/json.h"
 
@@ -427,6 +428,26 @@ static void a_failed_move_is_not_a_failed_group(void **state)
 	is_online_on(w, 0, false);
 	is_online_on(w, 1, false);
 	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_FAILED, "a1");
+	w->host_status[0]->groups[0]->state = HOLDFAST__GROUP_STATE__GROUP_MOVING; // it comes back
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_MOVING, "a1");
+}
+
+// The failure was forgotten, and Pacemaker has not looked again yet.
+static void a_group_that_pacemaker_looks_for(void **state)
+{
+	struct world *w = *state;
+
+	free(w->group.active_on[0]);
+	w->group.active_on[0] = NULL;
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_OFFLINE, "");
+	expect_problem(w, "group web shall be online and is not", NULL);
+	is_online_on(w, 0, true);
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_ONLINE, "a1");
+	Holdfast__ClusterStatus *status = status_cluster(&w->in);
+	assert_false(says(status->problems, status->n_problems, "group web", NULL));
+	holdfast__cluster_status__free_unpacked(status, NULL);
+	w->group.wanted_started = false;
+	expect_state(w, HOLDFAST__GROUP_STATE__GROUP_OFFLINE, "");
 }
 
 static void add_event(
@@ -477,6 +498,79 @@ static void why_the_last_move_failed(void **state)
 	unlink(path);
 }
 
+// MODELS: with a space between.
+static void can_run(struct world *w, int node, const char *models)
+{
+	Holdfast__HostStatus *host = w->host_status[node];
+	g_auto(GStrv) names = g_strsplit(models, " ", -1);
+	size_t count = models[0] ? g_strv_length(names) : 0;
+
+	for (size_t i = 0; i < host->n_cpu_models; i++)
+		free(host->cpu_models[i]);
+	free(host->cpu_models);
+	host->cpu_models = calloc(count + 1, sizeof(char *));
+	host->n_cpu_models = count;
+	for (size_t i = 0; i < count; i++)
+		host->cpu_models[i] = strdup(names[i]);
+}
+
+static void expect_choice(const struct world *w, const char *wish, const char *model)
+{
+	struct error err = ERROR_INIT;
+	const char *chosen = NULL;
+
+	assert_ok(cpu_baseline_choose(&w->in, wish, &chosen, &err), err);
+	assert_string_equal(chosen, model);
+}
+
+static void the_best_model_that_all_nodes_can_run(void **state)
+{
+	struct world *w = *state;
+	struct error err = ERROR_INIT;
+	const char *chosen;
+
+	assert_null(cpu_baseline_of(&w->in));
+	assert_fails(cpu_baseline_choose(&w->in, "baseline", &chosen, &err), err, ERROR_UNREACHABLE);
+	expect_choice(w, "host", "host");
+	can_run(w, 0, "qemu32 qemu64 Nehalem Westmere Haswell-noTSX");
+	assert_string_equal(cpu_baseline_of(&w->in), "Haswell-noTSX"); // as far as they have said
+	error_clear(&err);
+	assert_fails(cpu_baseline_choose(&w->in, "Nehalem", &chosen, &err), err, ERROR_UNREACHABLE);
+	assert_non_null(strstr(err.message, "node b1"));
+	can_run(w, 1, "qemu64 Nehalem Westmere");
+	assert_string_equal(cpu_baseline_of(&w->in), "Westmere");
+	expect_choice(w, "baseline", "Westmere");
+	expect_choice(w, "Nehalem", "Nehalem");
+	error_clear(&err);
+	assert_fails(cpu_baseline_choose(&w->in, "Haswell-noTSX", &chosen, &err), err, ERROR_FAILED);
+	assert_non_null(strstr(err.message, "node b1 cannot run"));
+	can_run(w, 1, "qemu32 EPYC");
+	error_clear(&err);
+	assert_fails(cpu_baseline_choose(&w->in, "baseline", &chosen, &err), err, ERROR_FAILED);
+}
+
+static void a_node_that_cannot_run_the_clusters_model(void **state)
+{
+	struct world *w = *state;
+
+	can_run(w, 0, "qemu64 Nehalem Westmere");
+	can_run(w, 1, "qemu64 Nehalem");
+	w->cib.cpu_model = (char *)"Westmere";
+	expect_problem(
+		w, "node b1 cannot run the cluster's CPU model Westmere", "the best that it can is Nehalem");
+	Holdfast__ClusterStatus *status = status_cluster(&w->in);
+	assert_false(says(status->problems, status->n_problems, "node a1 cannot run", NULL));
+	assert_string_equal(status->cpu_model, "Westmere");
+	assert_string_equal(status->cpu_baseline, "Nehalem");
+	assert_string_equal(status->nodes[0]->cpu_model, "Westmere");
+	assert_int_equal(status->nodes[1]->n_cpu_models, 2);
+	holdfast__cluster_status__free_unpacked(status, NULL);
+	can_run(w, 1, ""); // of an older version: nothing is known
+	status = status_cluster(&w->in);
+	assert_false(says(status->problems, status->n_problems, "cannot run the cluster's", NULL));
+	holdfast__cluster_status__free_unpacked(status, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,7 +588,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(missing_fence_devices, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pacemaker_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_failed_move_is_not_a_failed_group, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_group_that_pacemaker_looks_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(why_the_last_move_failed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_best_model_that_all_nodes_can_run, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_that_cannot_run_the_clusters_model, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,8 @@
 #define TAG_READY "holdfast.ready"
 #define TAG_CREATED "holdfast.created."
 #define METADATA_TIMEOUT_MS 120000
+#define RELEASE_TRIES 100
+#define RELEASE_TRY_MS 100
 
 static void volume_name(const Holdfast__Group *group, const Holdfast__Volume *volume, char name[96])
 {
@@ -194,6 +196,19 @@ static bool is_kept(const struct lvm_volume *volume, const Holdfast__Group *keep
 	return false;
 }
 
+// DRBD lets go of its disk a moment after its device is gone, and LVM, which waits for whoever has a volume open, does not wait for that.
+static int remove_released(const struct storage *storage, const char *name, struct error *err)
+{
+	for (int i = 0;; i++) {
+		struct error why = ERROR_INIT;
+		if (lvm_remove(storage->pool, name, &why) == 0)
+			return 0;
+		if (i == RELEASE_TRIES || !strstr(why.message, "used by another device") ||
+			task_pause(RELEASE_TRY_MS, NULL) < 0)
+			return error_copy(err, &why);
+	}
+}
+
 int drbd_remove_backing(
 	struct storage *storage, const Holdfast__Group *group, const Holdfast__Group *keep, struct error *err)
 {
@@ -211,7 +226,7 @@ int drbd_remove_backing(
 	for (size_t i = 0; i < count; i++)
 		if ((lvm_has_tag(&volumes[i], TAG_READY) || lvm_has_tag(&volumes[i], TAG_MAKING)) &&
 			lvm_has_tag(&volumes[i], created) && !is_kept(&volumes[i], keep) &&
-			lvm_remove(storage->pool, volumes[i].name, err) < 0)
+			remove_released(storage, volumes[i].name, err) < 0)
 			return -1;
 	return 0;
 }

@@ -21,4 +21,4 @@ libmigrate_a_SOURCES = \
 
 noinst_HEADERS += migrate/migrate.h migrate/internal.h migrate/copy-rule.h migrate/cpu-check.h migrate/move-state.h
 EXTRA_DIST += migrate/PROTOCOL.md
-EXTRA_DIST += tests/integration/move-parties.sh tests/integration/test-move-matrix-lab.sh
+EXTRA_DIST += tests/integration/test-move-quick-cut.sh tests/integration/move-parties.sh tests/integration/test-move-matrix-lab.sh

@@ -21,6 +21,9 @@
 #include "hypervisor/vm-stream.h"
 #include "migrate/memory-wire.h"
 
+#define LANES_MIN 2u // one a processor, within these
+#define LANES_MAX 4u
+#define LOOK_MS 200u // whether its QEMU still lives
 #define PACE_MS 50 // a limit is kept within this
 
 struct quick_memory {
@@ -159,9 +162,16 @@ static int map_target(void *data, struct error *err)
 	return 0;
 }
 
+static unsigned lanes_wanted(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return processors < LANES_MIN ? LANES_MIN : processors > LANES_MAX ? LANES_MAX : (unsigned)processors;
+}
+
 int quick_memory_source(struct vm *vm, struct quick_memory **result, struct error *err)
 {
-	struct quick_memory *memory = memory_new(QUICK_LANES, err);
+	struct quick_memory *memory = memory_new(lanes_wanted(), err);
 
 	*result = NULL;
 	if (!memory)
@@ -358,9 +368,18 @@ int quick_memory_send(struct quick_memory *memory, uint64_t bandwidth, struct er
 	return start(memory, err);
 }
 
-int quick_memory_await(struct quick_memory *memory, unsigned timeout_ms, struct error *err)
+int quick_memory_await(
+	struct quick_memory *memory, const struct vm *vm, unsigned timeout_ms, struct error *err)
 {
-	if (task_wait_fd(memory->over, POLLIN, timeout_ms, "the memory of a VM", err) < 0)
-		return -1;
+	int64_t deadline_us = loop_now_us() + timeout_ms * 1000LL;
+	struct error why = ERROR_INIT;
+
+	while (task_wait_fd(memory->over, POLLIN, LOOK_MS, "the memory of a VM", &why) < 0) {
+		if (why.code != ERROR_TIMEOUT || loop_now_us() >= deadline_us)
+			return error_copy(err, &why);
+		if (!vm_qmp(vm))
+			return error_set(err, ERROR_FAILED, "the QEMU of VM %s has ended", vm_name(vm));
+		error_clear(&why);
+	}
 	return memory->result < 0 ? error_copy(err, &memory->err) : 0;
 }

@@ -8,8 +8,7 @@
 #include "hypervisor/vm.h"
 #include "proto/api.pb-c.h"
 
-#define QUICK_LANES 2u // as many threads a side
-#define QUICK_LANES_MAX 8u // that a peer may ask for
+#define QUICK_LANES_MAX 8u // that a peer may ask for: as many threads a side
 
 struct quick_memory;
 
@@ -28,8 +27,8 @@ int quick_memory_lane(struct quick_memory *memory, unsigned number, struct tls_s
 bool quick_memory_listens(const struct quick_memory *memory);
 // The guest stands still: its memory goes. BANDWIDTH: bytes per second; 0: no limit.
 int quick_memory_send(struct quick_memory *memory, uint64_t bandwidth, struct error *err) MUST_CHECK;
-// Until all of it is there.
-int quick_memory_await(struct quick_memory *memory, unsigned timeout_ms, struct error *err) MUST_CHECK; // waits
+// Until all of it is there, or VM's QEMU is not any more.
+int quick_memory_await(struct quick_memory *memory, const struct vm *vm, unsigned timeout_ms, struct error *err) MUST_CHECK; // waits
 void quick_memory_stop(struct quick_memory *memory); // what still goes on fails. NULL is fine
 uint64_t quick_memory_bytes(const struct quick_memory *memory);
 

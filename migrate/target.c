@@ -311,7 +311,8 @@ static int open_disks(struct move *move, struct move_vm *entry, struct vm *vm, s
 
 static int load_memory(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
-	if (entry->memory && (quick_memory_await(entry->memory, LOAD_MS, err) < 0 || qemu_move_load(vm, err) < 0))
+	if (entry->memory &&
+		(quick_memory_await(entry->memory, vm, LOAD_MS, err) < 0 || qemu_move_load(vm, err) < 0))
 		return -1;
 	return qemu_move_await(vm, LOAD_MS, &move->peer_gone, err);
 }

@@ -164,8 +164,10 @@ static int serve_forget(struct rpc_call *call, const Holdfast__Request *request,
 	if (check_peer(call, moves, request->move_forget->id, err) < 0)
 		return -1;
 	struct move *move = move_find_id(moves, MOVE_TARGET, request->move_forget->id);
-	// While the hello's handler is still about to return, the record is its to see.
-	if (move && !move->leased && (move->state == MOVE_RUNNING || !move->group))
+	// While the hello's handler is still about to return (it waits for the group's mutex), the record is its to see, and to end then.
+	if (move && move->leased)
+		move->forgotten = true;
+	else if (move && (move->state == MOVE_RUNNING || !move->group))
 		move_end(move);
 	return reply_done(reply, err);
 }

@@ -55,6 +55,7 @@ struct move {
 	bool leased; // source: the task that holds the hello still runs; target: the hello's handler does
 	struct task_wait gone; // target: woken when the source is gone or the move has ended
 	struct task_wait stream_came; // target: woken for each stream that arrives
+	bool forgotten; // target: the source has finished: once the hello has returned, the record is of no use
 	bool peer_gone; // target: the control connection is broken
 	Holdfast__MoveKind kind;
 	Holdfast__LivePolicy policy;

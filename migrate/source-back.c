@@ -120,8 +120,11 @@ static void forget(struct move *move)
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__MoveStep step = HOLDFAST__MOVE_STEP__INIT;
 
-	if (!move->control || !rpc_client_alive(move->control))
+	if (!move->control || !rpc_client_alive(move->control)) {
+		log_info("group=%s the target keeps its record of the move: the connection is gone",
+			move->group_name);
 		return;
+	}
 	step.id = move->id;
 	step.group = move->group_name;
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_FORGET;

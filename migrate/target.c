@@ -290,6 +290,8 @@ int target_hello(struct moves *moves, struct rpc_call *call, const Holdfast__Mov
 	answer->id = strdup(hello->id);
 	if (move->state == MOVE_RUNNING || move->state == MOVE_COMMITTED) {
 		answer->state = strdup(move_state_name(move->state)); // the record stays until move_forget
+		if (move->forgotten && move->state == MOVE_RUNNING)
+			move_end(move);
 	} else {
 		answer->state = strdup(move_state_name(MOVE_ABORTED));
 		if (move->state == MOVE_ABORTED)

@@ -43,7 +43,7 @@ hf a1 vm create db --group web --memory 128 --memory-max 256 --cpus 1 --cpus-max
     --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1 memhp_default_state=online rate=20 swiotlb=noforce shell" --serial /dev/ttyS0
 hf a1 group start web
 online_on a1 a1 || fail "the group is not on a1"
-goes_on 120
+goes_on
 
 # While it runs.
 first_mib=$(total_mib a1)
@@ -59,12 +59,12 @@ sum=$(inside a1 'sha256sum /dev/vdb')
 [ "${#sum}" -gt 64 ] || fail "the new disk cannot be read: $sum"
 [ "$(volumes b1)" = "db.disk0 db.disk1 state" ] || fail "on b1 there are volumes $(volumes b1)"
 in_sync a1 || fail "the new disk is not in sync"
-goes_on 60
+goes_on
 
 # Its node is lost.
 lab kill a1
 eventually 90 "the group is online on b1" online_on b1 b1
-goes_on 120
+goes_on
 is_as_set b1
 [ "$(inside b1 nproc)" = 2 ] || fail "on b1 the guest sees $(inside b1 nproc) processors"
 sees_disks b1 "vda vdb " || fail "on b1 the guest does not see two disks"
@@ -87,7 +87,7 @@ done
 hf b1 vm set db --memory 192
 hf b1 group move web --to a1 --quick
 online_on a1 a1 || fail "the group is not on a1"
-goes_on 60
+goes_on
 [ "$(show a1 '[.cpus, .memory_mib, (.disks | length)]')" = '[2,192,1]' ] || fail "after the move: $(show a1 .)"
 nothing_pending a1
 

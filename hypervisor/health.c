@@ -20,6 +20,7 @@
 #define LOCK_MS 3600000
 #define STOP_TRIES 20
 #define STOP_TRY_MS 50
+#define RESETS_MIN 5u
 
 struct handling { // names, not pointers: both may be gone when the task has its turn
 	struct hypervisor *hv;
@@ -198,12 +199,15 @@ static void in_trouble(struct vm *vm, enum health_trouble trouble)
 	look_into(vm);
 }
 
-// More resets by the guest itself than it may be restarted in the same period. QEMU does not tell a triple fault from a reboot; how often does.
+// More resets by the guest itself than it may be restarted in the same period, and than anybody reboots it for good reason. QEMU does not tell a
+// triple fault from a reboot; how often does.
 static bool resets_too_often(struct vm *vm)
 {
 	struct vm_health *health = &vm->health;
 	double now_ms = loop_now_ms(), period_ms = 1000.0 * restart_limit_period_s(vm->wanted);
 	unsigned limit = restart_limit_most(vm->wanted), kept = 0;
+	if (limit < RESETS_MIN)
+		limit = RESETS_MIN;
 	for (unsigned i = 0; i < health->resets; i++)
 		if (now_ms - health->reset_ms[i] < period_ms)
 			health->reset_ms[kept++] = health->reset_ms[i];

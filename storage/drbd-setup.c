@@ -132,6 +132,17 @@ int drbd_configure(struct storage *storage, const Holdfast__Group *group, struct
 	return drbdadm(storage, group->name, (const char *[]){ "adjust", NULL }, group->name, err);
 }
 
+int drbd_drop_volume(uint32_t minor, struct error *err)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", minor);
+	if (spawn_run((const char *[]){ "drbdsetup", "detach", text, NULL }, PROGRAM_TIMEOUT_MS, NULL, err) < 0)
+		return -1;
+	return spawn_run(
+		(const char *[]){ "drbdsetup", "del-minor", text, NULL }, PROGRAM_TIMEOUT_MS, NULL, err);
+}
+
 int drbd_unconfigure(struct storage *storage, const Holdfast__Group *group, struct error *err)
 {
 	char path[PATH_MAX];

@@ -4,6 +4,7 @@
 #define STORAGE_DRBD_SETUP_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "common/error.h"
 #include "proto/definition.pb-c.h"
 
@@ -11,7 +12,9 @@ struct storage;
 
 // Once: module loaded, helper right, pool active, events heard, .res files without a record removed.
 int drbd_prepare(struct storage *storage, struct error *err) MUST_CHECK;
-// Writes the .res file and makes the kernel be what it says: attached, connected, new volumes added, old ones dropped.
+// Takes a volume of a Secondary away from DRBD, which lets go of its disk a moment later. Its peer keeps its own.
+int drbd_drop_volume(uint32_t minor, struct error *err) MUST_CHECK;	// waits
+// Writes the .res file and makes the kernel be what it says: attached, connected, new volumes added.
 int drbd_configure(struct storage *storage, const Holdfast__Group *group, struct error *err) MUST_CHECK;
 // Takes the resource down and its .res file away. Not up is fine.
 int drbd_unconfigure(struct storage *storage, const Holdfast__Group *group, struct error *err) MUST_CHECK;

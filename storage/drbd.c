@@ -109,8 +109,9 @@ static int apply_new(
 	return -1;
 }
 
-// Volumes that are defined no longer: DRBD lets go of a Secondary only. (So the node that runs the group is applied first.)
-static int demote_dropped(struct storage *storage, const struct replica *replica,
+// Volumes that are defined no longer: DRBD lets go of a Secondary only. (So the node that runs the group is applied first.) Each by itself, since
+// `drbdadm adjust` leaves all but one of them where they are.
+static int drop_volumes(struct storage *storage, const struct replica *replica,
 	const Holdfast__Group *group, struct error *err)
 {
 	Holdfast__Group dropped = HOLDFAST__GROUP__INIT;
@@ -127,7 +128,12 @@ static int demote_dropped(struct storage *storage, const struct replica *replica
 		if (!group_volume(group, replica->group->volumes[i]->index) && seen && seen->seen.up)
 			volumes[dropped.n_volumes++] = replica->group->volumes[i];
 	}
-	return dropped.n_volumes ? run_change(storage, &dropped, false, NULL, err) : 0;
+	if (dropped.n_volumes && run_change(storage, &dropped, false, NULL, err) < 0)
+		return -1;
+	for (size_t i = 0; i < dropped.n_volumes; i++)
+		if (drbd_drop_volume(volumes[i]->minor, err) < 0)
+			return -1;
+	return 0;
 }
 
 static int apply_again(
@@ -139,7 +145,7 @@ static int apply_again(
 			"first",
 			replica->group->created);
 	if (drbd_create_backing(storage, group, err) < 0 ||
-		demote_dropped(storage, replica, group, err) < 0 || drbd_configure(storage, group, err) < 0)
+		drop_volumes(storage, replica, group, err) < 0 || drbd_configure(storage, group, err) < 0)
 		return -1;
 	// Volumes that are no longer defined have left DRBD now; only those that the last definition had are taken away.
 	if (drbd_remove_backing(storage, replica->group, group, err) < 0 ||

@@ -13,7 +13,7 @@ with_guest
 before_a1=$(logical_volumes a1) before_b1=$(logical_volumes b1)
 
 note "a VM with a disk of its own comes into the group that runs, asked of the node that does not own it"
-hf b1 vm create extra --group web --memory 48 --disk 16M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1"
+hf b1 vm create extra --group web --memory 48 --disk 16M --disk 8M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1"
 vm_is a1 extra off || fail "the new VM is $(vm_state a1 extra) and not off"
 [ "$(role a1)" = 'ro:Primary ' ] || fail "the new volume did not follow the others to a1: $(role a1)"
 eventually 30 "both replicas are up to date" in_sync b1

@@ -122,7 +122,7 @@ static int ping(struct rpc_client *client, struct error *err)
 
 	request.body_case = HOLDFAST__REQUEST__BODY_PING;
 	request.ping = &empty;
-	return rpc_client_do(client, &request, 2000, err);
+	return rpc_client_do(client, &request, 30000, err);
 }
 
 static int fails(struct rpc_client *client)
@@ -133,7 +133,7 @@ static int fails(struct rpc_client *client)
 static void nodes_know_each_other_with(struct fixture *data, struct pki *pki)
 {
 	struct error err = ERROR_INIT;
-	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 2000, &err);
+	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 30000, &err);
 
 	CHECK_OK(fails(client), err);
 	CHECK_OK(ping(client, &err), err);
@@ -141,7 +141,7 @@ static void nodes_know_each_other_with(struct fixture *data, struct pki *pki)
 	CHECK_OK(ping(client, &err), err); // after a pause in which nothing was read
 	CHECK(rpc_client_alive(client));
 	rpc_client_free(client);
-	client = rpc_connect_tls("localhost", pki->port, NULL, pki->b1_tls, 2000, &err);
+	client = rpc_connect_tls("localhost", pki->port, NULL, pki->b1_tls, 30000, &err);
 	CHECK_OK(fails(client), err);
 	CHECK_OK(ping(client, &err), err);
 	rpc_client_free(client);
@@ -152,7 +152,7 @@ static void wrong_node_is_refused_with(struct fixture *data, struct pki *pki)
 {
 	struct error err = ERROR_INIT;
 
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "b1", pki->b1_tls, 2000, &err)), err,
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "b1", pki->b1_tls, 30000, &err)), err,
 		ERROR_DENIED, "the node there is not \"b1\"");
 }
 TLS_TEST(wrong_node_is_refused)
@@ -162,13 +162,13 @@ static void other_cluster_is_refused_with(struct fixture *data, struct pki *pki)
 	struct error err = ERROR_INIT;
 
 	// it does not trust us
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->x1_tls, 2000, &err)), err,
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->x1_tls, 30000, &err)), err,
 		ERROR_DENIED, "belongs to another cluster");
 	// it trusts our CA but has a certificate of its own cluster: the server refuses, and the client learns why at its first call
 	CHECK_OK(copy_file(pki->a1, pki->x1, "ca.pem", &err), err);
 	struct tls_context *mixed = tls_context_load(pki->x1, &err);
 	CHECK(mixed);
-	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", mixed, 2000, &err);
+	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", mixed, 30000, &err);
 	if (client)
 		CHECK_FAILS(ping(client, &err), err, ERROR_DENIED, "the other side refuses our certificate");
 	else
@@ -188,23 +188,23 @@ static void stranger_gets_only_what_is_for_strangers_with(struct fixture *data, 
 	char fingerprint[65];
 
 	CHECK_OK(tls_ca_fingerprint(pki->a1, fingerprint, &err), err);
-	struct rpc_client *client = rpc_connect_join("127.0.0.1", pki->port, fingerprint, 2000, &err);
+	struct rpc_client *client = rpc_connect_join("127.0.0.1", pki->port, fingerprint, 30000, &err);
 	CHECK_OK(fails(client), err);
 	CHECK_OK(ping(client, &err), err);
 	CHECK(strncmp(data->caller, "stranger 127.0.0.1 port", 23) == 0);
 	request.body_case = HOLDFAST__REQUEST__BODY_HOST_STATUS;
 	request.host_status = &empty;
-	CHECK_FAILS(rpc_client_do(client, &request, 2000, &err), err, ERROR_DENIED, "needs a certificate");
+	CHECK_FAILS(rpc_client_do(client, &request, 30000, &err), err, ERROR_DENIED, "needs a certificate");
 	rpc_server_set_forward(data->server, fixture_handlers[0].serve, "a1");
 	request.node = (char *)"b1";
-	CHECK_FAILS(rpc_client_do(client, &request, 2000, &err), err, ERROR_DENIED,
+	CHECK_FAILS(rpc_client_do(client, &request, 30000, &err), err, ERROR_DENIED,
 		"needs a certificate"); // nor passed on
 	rpc_client_free(client);
 	// another cluster's fingerprint, and what is none
 	CHECK_OK(tls_ca_fingerprint(pki->x1, fingerprint, &err), err);
-	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, fingerprint, 2000, &err)), err,
+	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, fingerprint, 30000, &err)), err,
 		ERROR_DENIED, "not the one in the join token");
-	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, "abc", 2000, &err)), err, ERROR_USAGE,
+	CHECK_FAILS(fails(rpc_connect_join("127.0.0.1", pki->port, "abc", 30000, &err)), err, ERROR_USAGE,
 		"64 hexadecimal digits");
 }
 TLS_TEST(stranger_gets_only_what_is_for_strangers)
@@ -214,7 +214,7 @@ static void nobody_listens_with(struct fixture *data, struct pki *pki)
 	struct error err = ERROR_INIT;
 	unsigned port = free_port();
 
-	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 2000, &err)), err,
+	CHECK_FAILS(fails(rpc_connect_tls("127.0.0.1", port, "a1", pki->b1_tls, 30000, &err)), err,
 		ERROR_UNREACHABLE, "Connection refused");
 	// one that takes the connection and says nothing
 	int fd = rpc_socket_bind_tcp("127.0.0.1", port, &err);
@@ -229,17 +229,17 @@ static void no_tls_is_refused_with(struct fixture *data, struct pki *pki)
 {
 	struct error err = ERROR_INIT;
 	char bytes[256];
-	int fd = rpc_socket_connect_tcp("127.0.0.1", pki->port, 2000, &err);
+	int fd = rpc_socket_connect_tcp("127.0.0.1", pki->port, 30000, &err);
 
 	CHECK(fd >= 0);
 	CHECK(send(fd, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL) == 18);
 	ssize_t got;
 	do {
-		CHECK_OK(task_wait_fd(fd, POLLIN, 2000, "the server hangs up", &err), err);
+		CHECK_OK(task_wait_fd(fd, POLLIN, 30000, "the server hangs up", &err), err);
 		got = recv(fd, bytes, sizeof(bytes), 0);
 	} while (got > 0); // a TLS alert
 	close(fd);
-	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 2000, &err);
+	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 30000, &err);
 	CHECK_OK(fails(client), err);
 	CHECK_OK(ping(client, &err), err);
 	rpc_client_free(client);
@@ -337,14 +337,14 @@ static int open_tunnel(struct fixture *fixture, struct pki *pki, int *fd, struct
 {
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__VmCreate create = HOLDFAST__VM_CREATE__INIT;
-	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 2000, err);
+	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 30000, err);
 
 	if (!client)
 		return -1;
 	request.body_case = HOLDFAST__REQUEST__BODY_VM_CREATE;
 	request.vm_create = &create;
-	if (rpc_client_do(client, &request, 2000, err) < 0 ||
-		task_wait(&fixture->hijacked, 2000, "hand-over", err) < 0)
+	if (rpc_client_do(client, &request, 30000, err) < 0 ||
+		task_wait(&fixture->hijacked, 30000, "hand-over", err) < 0)
 		return -1;
 	return rpc_client_hijack(client, fd, err);
 }
@@ -386,17 +386,17 @@ static void tunnel_half_closes_with(struct fixture *data, struct pki *pki)
 
 	CHECK_OK(open_tunnel(data, pki, &fd, &err), err);
 	CHECK(send(fd, "last", 4, MSG_NOSIGNAL) == 4 && shutdown(fd, SHUT_WR) == 0);
-	CHECK_OK(task_wait_fd(data->hijacked_fd, POLLIN, 2000, "the words", &err), err);
+	CHECK_OK(task_wait_fd(data->hijacked_fd, POLLIN, 30000, "the words", &err), err);
 	CHECK(recv(data->hijacked_fd, bytes, sizeof(bytes), 0) == 4);
-	CHECK_OK(task_wait_fd(data->hijacked_fd, POLLIN, 2000, "the end", &err), err);
+	CHECK_OK(task_wait_fd(data->hijacked_fd, POLLIN, 30000, "the end", &err), err);
 	CHECK(recv(data->hijacked_fd, bytes, sizeof(bytes), 0) == 0);
 	// the other direction is still there
 	CHECK(send(data->hijacked_fd, "answer", 6, MSG_NOSIGNAL) == 6);
-	CHECK_OK(task_wait_fd(fd, POLLIN, 2000, "the answer", &err), err);
+	CHECK_OK(task_wait_fd(fd, POLLIN, 30000, "the answer", &err), err);
 	CHECK(recv(fd, bytes, sizeof(bytes), 0) == 6);
 	close(data->hijacked_fd);
 	data->hijacked_fd = -1;
-	CHECK_OK(task_wait_fd(fd, POLLIN, 2000, "the other end", &err), err);
+	CHECK_OK(task_wait_fd(fd, POLLIN, 30000, "the other end", &err), err);
 	CHECK(recv(fd, bytes, sizeof(bytes), 0) == 0);
 }
 TLS_TEST(tunnel_half_closes)

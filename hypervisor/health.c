@@ -26,6 +26,7 @@ struct handling { // names, not pointers: both may be gone when the task has its
 	struct hypervisor *hv;
 	char group[64], vm[64];
 	pid_t pid;
+	unsigned news; // what it was begun for
 };
 
 static const char *const texts[] = {
@@ -161,9 +162,11 @@ static void handle_task(void *data)
 			vm = group_vm_find(group, handling->vm);
 		}
 		if (vm) {
-			// Of a guest that is on its way the trouble is looked at again when it is back.
-			if (vm->state == HOLDFAST__VM_STATE__VM_RUNNING ||
-				vm->state == HOLDFAST__VM_STATE__VM_PAUSED)
+			// Of a guest that is on its way the trouble is looked at again when it is back; so is one that came meanwhile, as of
+			// a guest that was started again and has panicked already.
+			bool here = vm->state == HOLDFAST__VM_STATE__VM_RUNNING ||
+				vm->state == HOLDFAST__VM_STATE__VM_PAUSED;
+			if (here && vm_pid(vm) == handling->pid && vm->health.news == handling->news)
 				vm->health.trouble = HEALTH_WELL;
 			vm->health.handled = false;
 		}
@@ -184,6 +187,7 @@ static void look_into(struct vm *vm)
 		snprintf(handling->group, sizeof(handling->group), "%s", group_name(vm->group));
 		snprintf(handling->vm, sizeof(handling->vm), "%s", vm->name);
 		handling->pid = vm_pid(vm);
+		handling->news = vm->health.news;
 		vm->health.handled = true;
 		if (task_start(hv->loop, "health", handle_task, handling, &err))
 			return;
@@ -196,6 +200,7 @@ static void look_into(struct vm *vm)
 static void in_trouble(struct vm *vm, enum health_trouble trouble)
 {
 	vm->health.trouble = trouble;
+	vm->health.news++;
 	look_into(vm);
 }
 

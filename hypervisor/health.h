@@ -17,6 +17,7 @@ enum health_trouble { HEALTH_WELL, HEALTH_PANICKED, HEALTH_WATCHDOG, HEALTH_SILE
 struct vm_health {		// in struct vm; zero to begin with
 	enum health_trouble trouble;
 	bool handled;		// a task is at work on it
+	unsigned news;		// how often a trouble was seen: one that comes while another is handled is not lost
 	bool told;		// it is silent, and that was said
 	struct heartbeat *beat;	// NULL: none
 	double reset_ms[RUNDIR_RESTARTS]; // of its own resets, within the period of its restarts, the oldest first

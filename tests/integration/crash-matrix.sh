@@ -84,7 +84,7 @@ crash_at() { # POINT OPERATION
         unreached=$((unreached + 1))
     fi
     restart
-    wait_until 30 "$point in ${words[*]:1} (from ${words[0]}): at rest" at_rest
+    wait_until 90 "$point in ${words[*]:1} (from ${words[0]}): at rest" at_rest
     [ "$(qemus | wc -l)" -le 1 ] || fail "$(qemus | wc -l) QEMUs run"
     if vm_is running || vm_is paused; then
         [ "$(qemus)" = "$(vm pid)" ] || fail "another QEMU than the one that is known: $(qemus), not $(vm pid)"

@@ -69,9 +69,9 @@ for point in checkpoint-apply-ended checkpoint-applied; do
     hv_stop
     HOLDFAST_FAULT=$point hv_start
     if hf checkpoint apply v one 2>/dev/null; then fail "hypervisord was not killed at $point"; fi
-    wait_until 30 "hypervisord is dead at $point" hv_gone
+    wait_until 90 "hypervisord is dead at $point" hv_gone
     hv_start
-    wait_until 30 "the VM runs after a kill at $point" vm_is running
+    wait_until 90 "the VM runs after a kill at $point" vm_is running
     [ "$(disks)" = disk0 ] || fail "after a kill at $point the VM has disks $(disks)"
     [ "$(volumes)" = "v.disk0 v.disk1" ] || fail "after a kill at $point there are volumes $(volumes)"
 done

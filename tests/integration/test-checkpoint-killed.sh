@@ -20,7 +20,7 @@ killed_at() {
     if hf "$@" 2>/dev/null; then fail "$* ended well with a fault at $point"; fi
     wait_until 60 "hypervisord is dead at $point" hv_gone
     hv_start
-    wait_until 30 "the guest runs after $point" vm_is running
+    wait_until 90 "the guest runs after $point" vm_is running
 }
 count() { checkpoints length; }
 

@@ -57,7 +57,7 @@ with_small_vm
 sector_write "$volumes/volumes/g/1.raw" 8
 hf group start g
 writes() { rate 1 && [ "$ops" -gt 0 ]; }
-wait_until 30 "the guest writes" writes
+wait_until 90 "the guest writes" writes
 # Whoever else is busy here must not be what holds it back.
 renice -n -20 -g "$(ps -o pgid= -p "$(vm pid)" | tr -d ' ')" >/dev/null 2>&1 || true
 rate 4

@@ -34,13 +34,13 @@ note "of 128 MiB the guest has $free free"
 [ "$free" -gt 40 ] || fail "the guest has too little free memory to take some: $free MiB"
 
 target 96
-wait_until 30 "the balloon is at 96 MiB" left 96
+wait_until 90 "the balloon is at 96 MiB" left 96
 wait_until 60 "the guest has 32 MiB less, about" free_between $((free - 36)) $((free - 28))
 refused 2 'a memory target of 79 MiB is below its floor of 80 MiB' target 79
 refused 2 'a memory target of 129 MiB is more than the 128 MiB' target 129
 left 96 || fail "what was refused was done"
 target 80
-wait_until 30 "the balloon is at its floor of 80 MiB" left 80
+wait_until 90 "the balloon is at its floor of 80 MiB" left 80
 wait_until 60 "the guest has 48 MiB less, about" free_between $((free - 53)) $((free - 43))
 goes_on
 
@@ -48,14 +48,14 @@ hv_kill
 hv_start
 left 80 || fail "after hypervisord's restart the balloon is at $(vm memory_guest_mib)"
 target 0
-wait_until 30 "the balloon is empty" left 128
+wait_until 90 "the balloon is empty" left 128
 wait_until 60 "the guest has its memory again" free_between $((free - 8)) 128
 
 # What is told to a saved one holds when it runs on.
 hf vm save v
 target 96
 hf vm start v
-wait_until 30 "the balloon of the restored guest is at 96 MiB" left 96
+wait_until 90 "the balloon of the restored guest is at 96 MiB" left 96
 wait_until 60 "the restored guest has 32 MiB less, about" free_between $((free - 38)) $((free - 26))
 goes_on
 hf group stop g

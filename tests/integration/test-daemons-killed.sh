@@ -13,11 +13,11 @@ with_guest
 pid=$(guest_pid)
 on a1 sh -c 'kill -9 $(pidof hypervisord)'
 goes_on
-eventually 30 "hypervisord knows the same guest again" same_guest "$pid"
+eventually 90 "hypervisord knows the same guest again" same_guest "$pid"
 
 on a1 sh -c 'kill -9 $(pidof clusterd)'
 goes_on
-eventually 30 "clusterd answers for the same guest again" same_guest "$pid"
+eventually 90 "clusterd answers for the same guest again" same_guest "$pid"
 
 for daemon in pacemakerd corosync; do
     on a1 sh -c "kill -9 \$(pidof $daemon)"

@@ -16,7 +16,7 @@ note "a VM with a disk of its own comes into the group that runs, asked of the n
 hf b1 vm create extra --group web --memory 48 --disk 16M --disk 8M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" --append "console=ttyS0 quiet panic=-1"
 vm_is a1 extra off || fail "the new VM is $(vm_state a1 extra) and not off"
 [ "$(role a1)" = 'ro:Primary ' ] || fail "the new volume did not follow the others to a1: $(role a1)"
-eventually 30 "both replicas are up to date" in_sync b1
+eventually 90 "both replicas are up to date" in_sync b1
 hf b1 vm start extra
 eventually 60 "the new VM runs" vm_is b1 extra running
 goes_on

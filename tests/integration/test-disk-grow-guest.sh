@@ -15,9 +15,9 @@ sectors() { inside "cat /sys/block/vd$1/size"; }
 has() { [ "$(sectors "$1")" = $(($2 << 11)) ]; }
 has b 16 && has c 16 || fail "the guest does not see 16 MiB: $(sectors b) $(sectors c)"
 hf volume grow v.disk1 40M >/dev/null
-wait_until 30 "the guest sees 40 MiB" has b 40
+wait_until 90 "the guest sees 40 MiB" has b 40
 hf volume grow v.disk2 48M >/dev/null
-wait_until 30 "the guest sees 48 MiB of its qcow2 disk" has c 48
+wait_until 90 "the guest sees 48 MiB of its qcow2 disk" has c 48
 for disk in b c; do
     at=$((39 << 20))
     said=$(inside "printf new | dd of=/dev/vd$disk bs=1 seek=$at 2>/dev/null; sync; echo \$(dd if=/dev/vd$disk bs=1 skip=$at count=3 2>/dev/null)")

@@ -42,7 +42,7 @@ with_agent 4 --on-hang restart --restart-limit 3
 before=$(events vm-hung)
 hf vm start v
 wait_until 90 "it hangs" more_events vm-hung "$before"
-wait_until 30 "it was started again" more_events vm-restarted 0
+wait_until 90 "it was started again" more_events vm-restarted 0
 hf --json events | jq -e '[.[] | select(.kind == "vm-restarted")][-1].text | test("does not answer")' >/dev/null || fail "the restart does not say why"
 hf group stop g
 hf group delete g --force

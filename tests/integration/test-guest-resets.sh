@@ -35,7 +35,7 @@ before=$(events vm-resetting)
 hf vm start v >/dev/null 2>&1 || true
 wait_until 60 "a reset loop is found" more_events vm-resetting "$before"
 paused() { vm_is paused; }
-wait_until 30 "it is kept" paused
+wait_until 90 "it is kept" paused
 [[ $(vm reason) == *"resets itself again and again"* ]] || fail "it does not say why it stands still: $(vm reason)"
 
 # Left alone, and told; and resets that somebody asked for.

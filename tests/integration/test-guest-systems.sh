@@ -25,7 +25,7 @@ for v in big small installer mach; do
 done
 [ "$(hf --json vm list | jq '[.[] | select(.state == "running")] | length')" = 4 ] || fail "not four at once"
 
-wait_until 50 "GNU Mach says what it is" says mach 'GNU Mach 1\.8'
+wait_until 90 "GNU Mach says what it is" says mach 'GNU Mach 1\.8'
 note "$(grep -a 'GNU Mach' "$dir/run/vms/mach/console.log" | head -n 1)"
 wait_until 120 "four processors are up" says big 'Brought up 1 node, 4 CPUs'
 wait_until 120 "the 32-bit system has its userland" says small 'SYSTEM i686 processors 1 lm 0'
@@ -37,8 +37,8 @@ wait_until 60 "the 64-bit guest works on its disk" more_lines ACK 3
 # The installer's first question takes minutes under emulation; what image it is, it says at once.
 type_to() { printf '%s\r' "$2" | timeout 5 "$BUILD/holdfast" --socket "$dir/run/hypervisord.sock" vm console "$1" >/dev/null 2>&1 || true; }
 type_to installer 'cat /etc/lsb-release; uname -m'
-wait_until 30 "it is the Debian installer" says installer 'X_INSTALLATION_MEDIUM=|DISTRIB_ID=Debian'
-wait_until 30 "on a 32-bit processor" says installer '^i686'
+wait_until 90 "it is the Debian installer" says installer 'X_INSTALLATION_MEDIUM=|DISTRIB_ID=Debian'
+wait_until 90 "on a 32-bit processor" says installer '^i686'
 
 # Input reaches a guest, and its output the administrator.
 type_to small hello

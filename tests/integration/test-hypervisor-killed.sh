@@ -47,7 +47,7 @@ for round in $(seq 40); do
     kill -9 "$hv_pid"
     wait "$order" || true
     hv_start >/dev/null
-    wait_until 30 "round $round, killed in ${what[*]}: at rest" at_rest
+    wait_until 90 "round $round, killed in ${what[*]}: at rest" at_rest
     [ "$(qemus | wc -l)" -le 1 ] || fail "$(qemus | wc -l) QEMUs run"
     if vm_is running; then
         [ "$(qemus)" = "$(vm pid)" ] || fail "another QEMU than the one that is known"

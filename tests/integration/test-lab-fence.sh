@@ -22,16 +22,16 @@ gives 2 fence a1 $b1 status
 gives 0 fence a1 $b1 off
 gives 0 fence a1 $b1 on
 same "on" running "$(state b1)"
-eventually 30 "b1 is up" lab exec b1 true
+eventually 90 "b1 is up" lab exec b1 true
 
 pid=$(lab status --json | jq '.nodes[] | select(.name == "b1").pid')
 gives 0 fence a1 $b1 reboot
 [ ! -d "/proc/$pid" ] || fail "the node that was fenced still has a process"
-eventually 30 "b1 is up" lab exec b1 true
+eventually 90 "b1 is up" lab exec b1 true
 
 lab freeze b1
 gives 0 fence a1 $b1 reboot
-eventually 30 "b1 is up after it was frozen" lab exec b1 true
+eventually 90 "b1 is up after it was frozen" lab exec b1 true
 
 # Without power: off is true, and nothing but `lab boot` brings it back.
 lab kill b1

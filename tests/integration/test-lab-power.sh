@@ -34,11 +34,11 @@ lab exec a1 test -d "/proc/$pid" || fail "a freeze is not the same node going on
 boot_id=$(lab exec a1 cat /proc/sys/kernel/random/boot_id)
 other_boot() { [ "$(lab exec a1 cat /proc/sys/kernel/random/boot_id)" != "$boot_id" ]; }
 lab exec a1 reboot || true
-eventually 30 "the node is back after a reboot" other_boot
+eventually 90 "the node is back after a reboot" other_boot
 boot_id=$(lab exec a1 cat /proc/sys/kernel/random/boot_id)
 lab exec a1 'echo c > /proc/sysrq-trigger' || true
-eventually 30 "the node is back after a panic" other_boot
+eventually 90 "the node is back after a panic" other_boot
 lab exec a1 poweroff || true
-eventually 30 "the node is off" state_is a1 off
+eventually 90 "the node is off" state_is a1 off
 lab boot a1
 lab exec a1 true

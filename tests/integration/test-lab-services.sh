@@ -49,7 +49,7 @@ eventually 60 "corosync is back after kill -9" other_pid
 lab exec a1 systemctl stop corosync
 gives 1 lab exec a1 pidof corosync
 lab exec a1 reboot || true
-eventually 30 "an enabled service starts at boot" active corosync
+eventually 90 "an enabled service starts at boot" active corosync
 lab exec a1 systemctl disable --now corosync
 lab kill a1
 lab boot a1

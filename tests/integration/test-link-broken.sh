@@ -24,7 +24,7 @@ eventually 60 "both replicas are up to date" in_sync a1
 eventually 60 "no record is left" record_is ""
 trap 'mend_link >/dev/null 2>&1 || true' EXIT
 break_link || fail "the link cannot be broken: is tc there?"
-eventually 40 "the link is broken" broken
+eventually 90 "the link is broken" broken
 eventually 60 "only a1 has current data" record_is a1
 goes_on
 node_is a1 b1 online || fail "b1 was fenced for a broken link"
@@ -37,4 +37,4 @@ mend_link
 trap - EXIT
 eventually 60 "the link is back" connected
 eventually 60 "both replicas are up to date" in_sync a1
-eventually 40 "the record is cleared" record_is ""
+eventually 90 "the record is cleared" record_is ""

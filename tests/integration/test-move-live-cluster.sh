@@ -32,7 +32,7 @@ on "$from" sh -c 'kill -INT $(cat /run/mover.pid)'
 wait "$mover" && fail "the move was not cancelled"
 grep -q "was cancelled" "$BUILD/move-live.out" || fail "Ctrl-C said: $(cat "$BUILD/move-live.out")"
 goes_on
-eventually 30 "nothing is left of the cancelled move" idle "$from"
+eventually 90 "nothing is left of the cancelled move" idle "$from"
 owner_is a1 "$from" || fail "the group is not on $from any more"
 [ "$(reports | jq '.boots | length')" = "$boots" ] || fail "the guest was booted instead of moved"
 ! on a1 cibadmin --query --scope constraints | grep -q holdfast-move || fail "a move left its constraint behind"

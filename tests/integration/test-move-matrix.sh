@@ -52,7 +52,7 @@ for faults in "${cases[@]}"; do
         source:*) node=$from ;;
         target:*) node=$to ;;
         esac
-        eventually 40 "$node has died at $fault" eval "! alive $node"
+        eventually 90 "$node has died at $fault" eval "! alive $node"
         start_daemon "$node"
     done
     wait $move || true

@@ -26,8 +26,8 @@ for kind in live quick; do
     ! answer=$(prepare $from $to $kind 2>&1) || fail "a $kind move to a node without the parent is prepared"
     [[ $answer == *"VM db: its parent: $parent cannot be opened: No such file or directory on node $to: put it there"* ]] ||
         fail "the refusal of a $kind move is: $answer"
-    eventually 30 "nothing is left of a $kind move" no_move $from
-    eventually 30 "nothing is left of a $kind move on $to" no_move $to
+    eventually 90 "nothing is left of a $kind move" no_move $from
+    eventually 90 "nothing is left of a $kind move on $to" no_move $to
 done
 runs_on $from >/dev/null || fail "the guest does not run on $from"
 goes_on 60

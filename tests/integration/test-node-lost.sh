@@ -15,7 +15,7 @@ eventually 90 "both replicas are up to date" in_sync b1
 all_secondary a1 || fail "a1 came back as $(role a1)"
 owner_is a1 b1 || fail "the group moved by itself"
 cleared() { [ -z "$(hf a1 --json group show web | jq -r .current)" ]; }
-eventually 30 "the record of current data is cleared" cleared
+eventually 90 "the record of current data is cleared" cleared
 events=$(hf a1 --json events)
 for kind in node-lost node-fenced failover node-joined; do
     jq -e --arg kind $kind '[.[] | select(.kind == $kind)] | length > 0' <<<"$events" >/dev/null || fail "no event $kind"

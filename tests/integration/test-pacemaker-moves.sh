@@ -7,7 +7,7 @@
 events() { hf a1 --json events --since "$began" | jq "[.[] | select(.kind == \"$1\" and .group == \"web\")] | length"; }
 moved() { # moved TO COUNT
     eventually 120 "the group is online on $1" online_on a1 "$1"
-    eventually 30 "$2 moves are in the events" test_moves "$2"
+    eventually 90 "$2 moves are in the events" test_moves "$2"
     [ "$(events group-stopped)" = 0 ] || fail "the group was stopped"
     goes_on
 }
@@ -26,7 +26,7 @@ on a1 crm_standby --node b1 --update on
 moved a1 2
 node_is a1 b1 maintenance || fail "b1 is $(node_state a1 b1)"
 on a1 crm_standby --node b1 --delete
-eventually 30 "b1 is online" node_is a1 b1 online
+eventually 90 "b1 is online" node_is a1 b1 online
 goes_on
 owner_is a1 a1 || fail "the group is on $(owner a1)"
 note "a constraint of the administrator's"

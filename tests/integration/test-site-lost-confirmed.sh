@@ -12,7 +12,7 @@ eventually 60 "both replicas are up to date" in_sync a1
 lab cut a b --net all
 lab kill b1
 eventually 60 "only a1 has current data" record_is a1
-eventually 30 "a1's I/O is frozen" frozen
+eventually 90 "a1's I/O is frozen" frozen
 before=$(acked)
 never 10 "rows are acknowledged without proof that b1 is gone" acked_over $((before + 1))
 hf a1 --json cluster status | jq -e '.problems | length > 0' >/dev/null || fail "cluster status shows no problem"
@@ -24,5 +24,5 @@ lab boot b1 --no-wait # a fencing that was under way may still reach it now, and
 eventually 150 "b1 is online" node_is a1 b1 online
 eventually 90 "both replicas are up to date" in_sync a1
 all_secondary b1 || fail "b1 came back as $(role b1)"
-eventually 40 "the record is cleared" record_is ""
+eventually 90 "the record is cleared" record_is ""
 judge a1

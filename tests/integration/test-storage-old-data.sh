@@ -33,7 +33,7 @@ boot() {
     tool "$1" bring-up
 }
 boot a1
-eventually 30 "a1 is in sync again" in_sync a1
+eventually 90 "a1 is in sync again" in_sync a1
 same "a1 came back as" Secondary "$(roles a1)"
 eventually 60 "the handlers around the resync were called" lab exec a1 'grep -q before-resync-target /var/log/handlers && grep -q after-resync-target /var/log/handlers'
 eventually 60 "b1 says that it is connected" told "the replica on b1 is connected to a1 and UpToDate"
@@ -62,7 +62,7 @@ refused 4 "it waits for a1" b1 may-promote
 tool b1 promote b1
 same "the newest data" "$newest" "$(sum b1)"
 boot a1
-eventually 30 "a1 is in sync again" in_sync a1
+eventually 90 "a1 is in sync again" in_sync a1
 tool b1 demote
 tool a1 promote
 same "the newest data on a1" "$newest" "$(sum a1)"
@@ -76,5 +76,5 @@ eventually 60 "b1 sees the cut" status_is b1 .connection Connecting
 refused 4 "neither connected nor proved to be gone" b1 promote
 same "b1" Secondary "$(roles b1)"
 lab heal
-eventually 30 "all is well after the cut" in_sync a1
+eventually 90 "all is well after the cut" in_sync a1
 eventually 60 "writes go on" status_is a1 .suspended false

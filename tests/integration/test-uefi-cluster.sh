@@ -44,13 +44,13 @@ for kind in quick live; do
     hf $from group move back --to $to --$kind
     back_on $to $to || fail "after a $kind move the group is not on $to"
     counts $to 120
-    eventually 30 "the variables are open on $to, as they were" same_vars $to "$written"
+    eventually 90 "the variables are open on $to, as they were" same_vars $to "$written"
     [ -z "$(vars_on $from)" ] || fail "the variables are still open on $from"
     read -r from to <<<"$to $from"
 done
 hf b1 vm refresh box
 counts a1 60
-eventually 30 "the variables are open in the new QEMU" same_vars a1 "$written"
+eventually 90 "the variables are open in the new QEMU" same_vars a1 "$written"
 eventually 60 "all replicas are up to date" all_in_sync a1
 
 lab kill a1

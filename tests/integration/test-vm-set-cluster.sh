@@ -49,8 +49,8 @@ goes_on
 first_mib=$(total_mib a1)
 hf a1 vm set db --cpus 2 --memory 160 --add-disk 16M --add-nic user
 is_as_set a1
-eventually 30 "the guest sees the new disk" sees_disks a1 "vda vdb "
-eventually 30 "the guest has 32 MiB more" has_memory a1 32
+eventually 90 "the guest sees the new disk" sees_disks a1 "vda vdb "
+eventually 90 "the guest has 32 MiB more" has_memory a1 32
 inside a1 'echo 1 >/sys/devices/system/cpu/cpu1/online' >/dev/null
 [ "$(inside a1 nproc)" = 2 ] || fail "the guest sees $(inside a1 nproc) processors"
 [ "$(inside a1 'ls /sys/class/net' | grep -c eth)" = 1 ] || fail "the guest sees no NIC"
@@ -79,7 +79,7 @@ lab boot a1
 eventually 90 "a1 is online" node_is b1 a1 online
 eventually 90 "both replicas are up to date" in_sync b1
 hf b1 vm set db --remove-disk disk1 --yes
-eventually 30 "the guest has one disk" sees_disks b1 "vda "
+eventually 90 "the guest has one disk" sees_disks b1 "vda "
 for node in a1 b1; do
     [ "$(volumes $node)" = "db.disk0 state" ] || fail "on $node there are volumes $(volumes $node)"
     [ "$(on $node lvs --noheadings -o lv_name holdfast | wc -w)" = 2 ] || fail "on $node the volume of the disk is left"

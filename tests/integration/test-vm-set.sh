@@ -41,7 +41,7 @@ nothing_pending
 
 # Memory up, and down to what it was started with.
 hf vm set v --memory 448
-wait_until 30 "the guest has 448 MiB" memory_is 448
+wait_until 90 "the guest has 448 MiB" memory_is 448
 hf vm set v --memory 1G --memory-max 2G
 pending | grep -q '^memory: 448 MiB now, 1024 MiB at the next start' || fail "pending: $(pending)"
 hf vm set v --memory 448 --memory-max 512
@@ -66,7 +66,7 @@ sees nproc 3 || fail "the restored guest sees $(inside nproc) processors"
 memory_is 448 || fail "the restored guest has $(total_mib) MiB"
 [ "$(pending)" = "$before" ] || fail "pending before the save: $before, after: $(pending)"
 hf vm set v --memory 512
-wait_until 30 "the restored guest has 512 MiB" memory_is 512
+wait_until 90 "the restored guest has 512 MiB" memory_is 512
 
 # A start brings all of it.
 hf vm set v --memory-max 1G

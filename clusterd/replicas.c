@@ -123,16 +123,21 @@ static int await_replicas(struct clusterd *cd, const Holdfast__Group *group, uin
 	}
 }
 
-// Said on one node, it holds for both. Said again on the other, it makes the volumes Primary there if the group runs there.
+// Said on one node, it holds for both. Said again on the other, it makes all volumes Primary there if the group runs there: so the owner, who is first
+// in NODES, is told last, when none of them is blank any more.
 static int all_in_sync(struct clusterd *cd, const Holdfast__Group *group, const char *const *nodes,
 	uint32_t first_new, struct error *err)
 {
-	for (size_t n = 0; nodes[n]; n++) {
+	size_t count = 0;
+
+	while (nodes[count])
+		count++;
+	for (size_t n = count; n-- > 0;) {
 		for (size_t i = 0; i < group->n_volumes; i++)
 			if (group->volumes[i]->index >= first_new &&
 				declare_in_sync(cd, nodes[n], group->name, group->volumes[i]->index, err) < 0)
 				return -1;
-		if (n == 0 && await_replicas(cd, group, first_new, REPLICA_UP_TO_DATE, err) < 0)
+		if (n + 1 == count && await_replicas(cd, group, first_new, REPLICA_UP_TO_DATE, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -123,8 +123,8 @@ static int await_replicas(struct clusterd *cd, const Holdfast__Group *group, uin
 	}
 }
 
-// Said on one node, it holds for both. Said again on the other, it makes all volumes Primary there if the group runs there: so the owner, who is first
-// in NODES, is told last, when none of them is blank any more.
+// Said on one node, it holds for both. Said again on the other, it makes all volumes Primary there if the group runs there: so the owner, who is
+// first in NODES, is told last, when none of them is blank any more.
 static int all_in_sync(struct clusterd *cd, const Holdfast__Group *group, const char *const *nodes,
 	uint32_t first_new, struct error *err)
 {

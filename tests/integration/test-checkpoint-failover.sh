@@ -4,17 +4,9 @@
 # quick move. The guest's memory fits its database each time, and its configuration is the one of the checkpoint, in the cluster too.
 # needs: full
 . "$(dirname "$0")/lab-functions.sh"
+. "$(dirname "$0")/box-functions.sh"
 
-log() { echo "$LAB_DIR/nodes/$1/serial1.log"; }
 last_row() { grep -ah '^ACK' "$(log "$1")" | tail -n 1 | cut -d ' ' -f 2; }
-lines_of() { grep -ac '^ACK' "$(log "$1")" || true; }
-more_lines() { [ "$(lines_of "$1")" -gt "$2" ]; }
-counts() { # counts NODE SECONDS
-    local now
-    now=$(lines_of "$1")
-    eventually "$2" "box acknowledges rows on $1" more_lines "$1" $((now + 3))
-}
-back_on() { [ "$(hf "$1" --json group show back | jq -r '"\(.state) \(.owner)"')" = "online $2" ]; }
 box_is() { [ "$(hf "$1" --json vm show box | jq -r .state)" = "$2" ]; }
 names() { hf "$1" --json checkpoint list box | jq -r '[.[] | .name] | join(" ")'; }
 # The first row after line NUMBER of what NODE's serial port has said, the lines of a present that is gone apart.

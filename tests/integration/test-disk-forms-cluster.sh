@@ -5,17 +5,9 @@
 # the guest; and a failover finds it all.
 # needs: full
 . "$(dirname "$0")/lab-functions.sh"
+. "$(dirname "$0")/box-functions.sh"
 
 images=/var/lib/holdfast/images
-log() { echo "$LAB_DIR/nodes/$1/serial1.log"; }
-lines_of() { grep -ac '^ACK' "$(log "$1")" || true; }
-more_lines() { [ "$(lines_of "$1")" -gt "$2" ]; }
-counts() { # counts NODE SECONDS
-    local now
-    now=$(lines_of "$1")
-    eventually "$2" "box acknowledges rows on $1" more_lines "$1" $((now + 3))
-}
-back_on() { [ "$(hf "$1" --json group show back | jq -r '"\(.state) \(.owner)"')" = "online $2" ]; }
 problems() { hf "$1" --json group show back | jq -r '.problems[]'; }
 told() { [[ $(problems "$1") == *"$2"* ]]; }
 not_told() { ! told "$@"; }

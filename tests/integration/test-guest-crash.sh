@@ -3,7 +3,6 @@
 # The test guest, killed in the middle of its writes and started again on the same disk, loses no acknowledged row;
 # the power button stops it; a disk put back to an older state is found out. Real QEMU (TCG), no cluster.
 # kill -9 of QEMU keeps the host's page cache: this proves the guest's own order of writes, not the host's disk.
-# needs: full
 set -uo pipefail
 # shellcheck source=tests/guest/guest-lib.sh
 . "$(dirname "$0")/../guest/guest-lib.sh"

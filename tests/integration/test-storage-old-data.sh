@@ -1,7 +1,7 @@
 #!/bin/bash
 # Old data is not started: a replica whose peer vanished is promoted only if it was seen connected and UpToDate at that moment, or if the
 # record names it and its own metadata agrees; a node that boots alone waits. What comes back is resynced, and that is told.
-# needs: full
+# needs: own-lab
 # shellcheck source=tests/integration/storage-lab.sh
 . "$(dirname "$0")/storage-lab.sh"
 

@@ -4,20 +4,12 @@
 # what its flash holds, gets a new QEMU, and is started from its variables where it fails over to.
 # needs: full
 . "$(dirname "$0")/lab-functions.sh"
+. "$(dirname "$0")/box-functions.sh"
 [ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || {
     echo "needs the package ovmf"
     exit 77
 }
 
-log() { echo "$LAB_DIR/nodes/$1/serial1.log"; }
-lines_of() { grep -ac '^ACK' "$(log "$1")" || true; }
-more_lines() { [ "$(lines_of "$1")" -gt "$2" ]; }
-counts() { # counts NODE SECONDS
-    local now
-    now=$(lines_of "$1")
-    eventually "$2" "box acknowledges rows on $1" more_lines "$1" $((now + 3))
-}
-back_on() { [ "$(hf "$1" --json group show back | jq -r '"\(.state) \(.owner)"')" = "online $2" ]; }
 # The flash as QEMU on NODE has it open: its sum; nothing if none has.
 vars_on() {
     on "$1" sh -c 'for pid in $(pidof qemu-system-x86_64); do

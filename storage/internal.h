@@ -6,6 +6,7 @@
 
 #include "common/task.h"
 #include "storage/drbd-watch.h"
+#include "storage/lvm.h"
 #include "storage/storage.h"
 
 struct storage_backend;
@@ -24,6 +25,16 @@ struct replica {
 	struct task_wait looked;	// drbd: woken by every look; its one waiter holds the mutex
 };
 
+// The pool as it was last looked at, which takes programs of lvm: whoever asks for a status asks often.
+struct pool_look {
+	struct task_mutex mutex;
+	struct lvm_pool pool;
+	struct error err;
+	int result;
+	int64_t at_us;			// 0: never yet
+	uint64_t changes;		// storage's then
+};
+
 struct storage {
 	struct loop *loop;
 	char *node, *pool, *directory;	// from the configuration
@@ -35,6 +46,8 @@ struct storage {
 	struct replica *replicas;
 	struct drbd_watch *watch;	// NULL until there is a DRBD replica
 	bool drbd_prepared;		// drbd_prepare was here
+	struct pool_look pool_look;
+	uint64_t pool_changes;		// by us, since the start
 };
 
 // apply to unmount wait. REPLICA is locked and GROUP is what the caller asks about.

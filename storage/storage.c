@@ -9,9 +9,9 @@
 #include "common/cleanup.h"
 #include "common/file.h"
 #include "common/log.h"
-#include "storage/lvm.h"
 
 #define VERB_WAIT_MS 120000 // for another verb on the same group
+#define POOL_LOOK_MS 10000 // how old what is told of the pool may be
 
 struct storage *storage_open(
 	struct loop *loop, const struct config *config, storage_event_cb *cb, void *data, struct error *err)
@@ -115,6 +115,7 @@ int storage_apply(struct storage *storage, const Holdfast__Group *group, const c
 	replica->quiet = true;
 	int result = replica->backend->apply(storage, replica, group, node, err);
 	replica->quiet = false;
+	storage->pool_changes++;
 	if (result == 0)
 		free(steal_ptr(replica->problem));
 	return replica_leave(replica, result, err);
@@ -146,6 +147,7 @@ int storage_destroy(struct storage *storage, const char *name, struct error *err
 	replica->quiet = true;
 	int result = replica->backend->destroy(storage, replica, err);
 	replica->quiet = false;
+	storage->pool_changes++;
 	return replica_leave(replica, result, err);
 }
 
@@ -222,7 +224,9 @@ int storage_grow_backing(
 
 	if (find_volume(group, index, &volume, err) < 0 || replica_enter(storage, group, &replica, err) < 0)
 		return -1;
-	return replica_leave(replica, replica->backend->grow_backing(storage, replica, group, volume, err), err);
+	int result = replica->backend->grow_backing(storage, replica, group, volume, err);
+	storage->pool_changes++;
+	return replica_leave(replica, result, err);
 }
 
 int storage_grow_volume(
@@ -266,13 +270,31 @@ int storage_unmount_state(struct storage *storage, const Holdfast__Group *group,
 	return replica_leave(replica, result, err);
 }
 
+static bool is_of_now(const struct storage *storage)
+{
+	const struct pool_look *look = &storage->pool_look;
+
+	return look->at_us && look->changes == storage->pool_changes &&
+		loop_now_us() - look->at_us < POOL_LOOK_MS * 1000;
+}
+
 int storage_pool(struct storage *storage, uint64_t *size_bytes, uint64_t *free_bytes, struct error *err)
 {
-	struct lvm_pool pool;
+	struct pool_look *look = &storage->pool_look;
 
-	if (lvm_pool(storage->pool, &pool, err) < 0)
+	if (task_lock(&look->mutex, VERB_WAIT_MS, err) < 0)
 		return -1;
-	*size_bytes = pool.size_bytes;
-	*free_bytes = pool.free_bytes;
-	return 0;
+	if (!is_of_now(storage)) {
+		look->changes = storage->pool_changes;
+		error_clear(&look->err);
+		look->result = lvm_pool(storage->pool, &look->pool, &look->err);
+		look->at_us = look->err.code == ERROR_CANCELLED ? 0 : loop_now_us();
+	}
+	int result = look->result < 0 ? error_copy(err, &look->err) : 0;
+	if (result == 0) {
+		*size_bytes = look->pool.size_bytes;
+		*free_bytes = look->pool.free_bytes;
+	}
+	task_unlock(&look->mutex);
+	return result;
 }

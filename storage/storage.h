@@ -86,6 +86,7 @@ int storage_status(struct storage *storage, const char *group, Holdfast__VolumeS
 // What is wrong with the replica of GROUP here, in words ("the replica on a1 is not connected to b1 since ..."), for GroupStatus.problems.
 // *problems is one allocation per text and one for the array; NULL with *count 0.
 int storage_problems(struct storage *storage, const char *group, char ***problems, size_t *count, struct error *err) MUST_CHECK;
+// What others than us change in it (vgextend) is seen within 10 s.
 int storage_pool(struct storage *storage, uint64_t *size_bytes, uint64_t *free_bytes, struct error *err) MUST_CHECK;	// waits
 
 // For the agent, which must work when hypervisord does not: blocking, no loop. Unmounts the state volume too. Not Primary here is fine.

@@ -57,6 +57,7 @@ struct move {
 	struct task_wait stream_came; // target: woken for each stream that arrives
 	bool forgotten; // target: the source has finished: once the hello has returned, the record is of no use
 	bool peer_gone; // target: the control connection is broken
+	const Holdfast__MoveHello *hello; // target, while it prepares
 	Holdfast__MoveKind kind;
 	Holdfast__LivePolicy policy;
 	unsigned max_pause_ms;
@@ -94,6 +95,8 @@ struct vm *move_vm_find(const struct move *move, size_t i); // NULL: it is gone
 // Runs WORK for each of the move's VMs, at the same time, and waits for all. The first error is reported.
 typedef int move_work_fn(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err);
 int move_each(struct move *move, move_work_fn *work, struct error *err) MUST_CHECK; // waits
+// AT_ONCE at the same time, and no other one is begun with once one has failed.
+int move_each_few(struct move *move, size_t at_once, move_work_fn *work, struct error *err) MUST_CHECK; // waits
 // Lets the guest go on, or stay paused, and hands it back to its keeper.
 int move_resume(struct move *move, struct vm *vm, struct error *err) MUST_CHECK; // waits
 void moves_settle_later(

@@ -18,6 +18,7 @@
 #define END_MS 10000u
 #define LOAD_MS 600000u
 #define TOUCH_MIB_MAX 16384u // more would take too long before the move
+#define SPAWNS_AT_ONCE 4u // more would only take the processors from each other
 #define FORMER_MS 10000u
 #define FORMER_LOOK_MS 10u
 
@@ -133,8 +134,10 @@ static int check_cpu(struct vm *vm, const Holdfast__MoveHello *hello, struct err
 	return 0;
 }
 
-static int spawn_incoming(struct vm *vm, const Holdfast__MoveHello *hello, struct error *err)
+static int spawn_incoming(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
+	const Holdfast__MoveHello *hello = move->hello;
+
 	if (take_running(vm, hello, err) < 0)
 		return -1;
 	const Holdfast__Vm *definition = vm_definition(vm);
@@ -197,8 +200,11 @@ static int prepare(struct move *move, const Holdfast__MoveHello *hello, struct e
 		if (hello_moves(hello, vm_name(group_vm(move->group, i))))
 			result = move_add_vm(move, vm_name(group_vm(move->group, i)), err);
 	}
-	for (size_t i = 0; result == 0 && i < move->vm_count; i++)
-		result = spawn_incoming(move_vm_find(move, i), hello, err);
+	if (result == 0) {
+		move->hello = hello;
+		result = move_each_few(move, SPAWNS_AT_ONCE, spawn_incoming, err);
+		move->hello = NULL;
+	}
 	if (result == 0)
 		result = move_advance(move, MOVE_EV_READY, err);
 	task_unlock(group_mutex(move->group));

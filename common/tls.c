@@ -8,6 +8,7 @@
 #include <string.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include "common/tls-gcm.h"
 
 int tls_error_set(struct error *err, enum error_code code, const char *format, ...)
 {
@@ -29,8 +30,9 @@ SSL_CTX *tls_settings_new(const SSL_METHOD *method, struct error *err)
 {
 	// Worker threads may still be in OpenSSL when the process exits.
 	OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
+	const char *properties = tls_gcm_properties();
 	ERR_clear_error();
-	SSL_CTX *ctx = SSL_CTX_new(method);
+	SSL_CTX *ctx = SSL_CTX_new_ex(NULL, properties, method);
 	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) ||
 		!SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384") ||
 		!SSL_CTX_set_num_tickets(ctx, 0)) {

@@ -6,7 +6,7 @@ fence_fence_holdfast_lab_SOURCES = \
 	fence/lab-client.c \
 	fence/lab-metadata.c \
 	fence/lab-options.c
-fence_fence_holdfast_lab_LDADD = libcommon.a $(GLIB_LIBS) $(OPENSSL_LIBS) -lpthread
+fence_fence_holdfast_lab_LDADD = libcommon.a $(GLIB_LIBS) $(OPENSSL_LIBS) $(IPSEC_MB_LIBS) -lpthread
 
 noinst_HEADERS += fence/lab-client.h fence/lab-metadata.h fence/lab-options.h
 

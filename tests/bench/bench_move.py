@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Moves between two hypervisords on this machine, with TLS and file disks, of a guest that has touched 70 % of its memory with what cannot be compressed
 and writes to 4 MiB/s of it. live-pause-*: the pause of a live move, against libvirt's between two libvirtds. quick-limit-*: the pause of a quick move,
-against its bytes over a raw socket of the same moment. quick-peer-*: against libvirt's save, copy, restore. evacuate-20: 20 VMs of 64 MiB."""
+against its bytes over a raw socket of the same moment. quick-peer-*: against libvirt's save, copy, restore. While one side is measured the other one's
+guest stands still, so that each has the processors for itself. evacuate-20: 20 VMs of 64 MiB over a link of 1 Gbit/s (two network namespaces), against
+their bytes over a raw socket on that link; evacuate-20-loopback: the same over the loopback, which is as fast as the processors are."""
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
-import threading
+import sys
 import time
 
 from benchlib import BUILD, SOURCE, Skip, load_note, wait_until
@@ -19,12 +20,13 @@ from daemon import test_guest
 from peer import Libvirtd
 
 SIZES = (128, 512, 2048)
-NAMES = tuple(f"{kind}-{size}" for kind in ("live-pause", "quick-limit") for size in SIZES) + ("quick-peer-512", "quick-peer-2048", "evacuate-20")
+NAMES = tuple(f"{kind}-{size}" for kind in ("live-pause", "quick-limit") for size in SIZES) + ("quick-peer-512", "quick-peer-2048", "evacuate-20", "evacuate-20-loopback")
 VOLUME = 64 << 20
 TOUCHED = 0.7
 KERNEL_MIB = 46  # touched by the guest's kernel, its root file system and what it reads
 FILL_S = 120
 ASK_S = 120
+LINK_MBIT = 1000
 
 
 def held_mib(memory_mib):
@@ -45,11 +47,46 @@ def by_step(events):
     return ", ".join(f"{name} {ms:.1f}" for name, ms in median.items())
 
 
+class Loopback:
+    """Where two nodes are that share this machine's network."""
+
+    def __init__(self):
+        net = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}"
+        self.address = {"a1": f"{net}.1", "b1": f"{net}.2"}
+
+    def at(self, node):
+        return []
+
+
+class Link:
+    """Two network namespaces with a link of LINK_MBIT between them."""
+
+    def __init__(self, bench):
+        self.address, self.names = {"a1": "192.0.2.1", "b1": "192.0.2.2"}, {node: f"hb{os.getpid()}{node}" for node in ("a1", "b1")}
+        for name in self.names.values():
+            self.ip("netns", "add", name)
+            bench.on_end(self.ip, "netns", "delete", name)
+        self.ip("link", "add", "name", "wire", "netns", self.names["a1"], "type", "veth", "peer", "name", "wire", "netns", self.names["b1"])
+        for node, name in self.names.items():
+            self.ip("-n", name, "address", "add", f"{self.address[node]}/30", "dev", "wire")
+            for device in ("lo", "wire"):
+                self.ip("-n", name, "link", "set", device, "up")
+            subprocess.run(["tc", "-n", name, "qdisc", "add", "dev", "wire", "root", "tbf", "rate", f"{LINK_MBIT}mbit", "burst", "1mb", "latency", "50ms"],
+                           check=True)
+
+    def ip(self, *arguments):
+        subprocess.run(["ip", *arguments], check=True)
+
+    def at(self, node):
+        """What a command of NODE begins with."""
+        return ["ip", "netns", "exec", self.names[node]]
+
+
 class Pair:
     """Two hypervisords, as nodes a1 and b1, and one group with COUNT VMs. LINUX: the guest that writes all the time; else one that rests when its memory
     is filled, for a size that Linux does not start in."""
 
-    def __init__(self, bench, memory_mib, count=1, linux=True):
+    def __init__(self, bench, memory_mib, count=1, linux=True, network=None):
         self.tool, program = BUILD / "tests/tools/rpc-call", BUILD / "hypervisord"
         for path in (self.tool, BUILD / "tests/tools/make-pki"):
             if not path.exists():
@@ -57,8 +94,8 @@ class Pair:
         self.directory, self.runs = bench.directory(), bench.directory("/dev/shm")  # a tmpfs, as /run is
         (self.directory / "volumes").mkdir()
         subprocess.run([BUILD / "tests/tools/make-pki", self.directory / "pki", "a1", "b1"], check=True)
-        net = f"127.{os.getpid() % 250 + 1}.{os.getpid() // 250 % 250}"
-        self.address = {"a1": f"{net}.1", "b1": f"{net}.2"}
+        self.network = network or Loopback()
+        self.address = self.network.address
         system = self.linux(memory_mib) if linux else {}
         names = [f"vm{i}" for i in range(count)]
         self.spec = {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"],
@@ -78,7 +115,7 @@ class Pair:
             (home / "conf").write_text(f"[node]\nname={node}\naddress={self.address[node]}\n[hypervisor]\naccel=tcg\nmemory-reserve-mib=64\n"
                                        f"uid-base={2100000 + 1000 * number}\nserial-directory={self.directory}\n[storage]\ndirectory={self.directory}/volumes\n")
             self.daemons.append(subprocess.Popen(
-                [program, "--config", home / "conf", "--run-dir", self.runs / node, "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
+                [*self.network.at(node), program, "--config", home / "conf", "--run-dir", self.runs / node, "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
                  "--log", home / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
             wait_until(f"hypervisord of {node}", lambda: self.ask(node, {"ping": {}}, check=False) is not None)
             self.ask(node, {"replica_apply": {"spec": self.spec, "node": node}})
@@ -127,6 +164,9 @@ class Pair:
         self.here, self.there = self.there, self.here
         return next(event for event in map(json.loads, reversed(events)) if event["kind"] == "move")
 
+    def stand_still(self, still):
+        self.ask(self.here, {"vm_pause" if still else "vm_resume": {"name": self.names[0]}})
+
     def end(self):
         for daemon in self.daemons:
             daemon.kill()
@@ -144,24 +184,34 @@ def moved_mib(event):
     return float(re.search(r"([\d.]+) MiB of memory", event["text"])[1])
 
 
-def raw_mib_s(mib=512):
-    """One TCP connection on this machine, two threads that do nothing else."""
-    block = bytes(1 << 20)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        def take():
-            client, _ = server.accept()
-            with client:
-                left, room = mib << 20, memoryview(bytearray(1 << 20))
-                while left > 0:
-                    left -= client.recv_into(room)
-        taker = threading.Thread(target=take)
-        taker.start()
-        begin = time.monotonic()
-        with socket.create_connection(server.getsockname()) as client:
-            for _ in range(mib):
-                client.sendall(block)
-            taker.join()
-        return mib / (time.monotonic() - begin)
+RAW = """import socket, sys, time
+mib, block = int(sys.argv[3]), bytes(1 << 20)
+if sys.argv[1] == "take":
+    with socket.create_server((sys.argv[2], 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        client, _ = server.accept()
+        left, room = mib << 20, memoryview(bytearray(1 << 20))
+        while left > 0:
+            got = client.recv_into(room)
+            left = left - got if got else sys.exit("cut off")
+        client.sendall(b".")
+else:
+    begin = time.monotonic()
+    with socket.create_connection((sys.argv[2], int(sys.argv[4]))) as server:
+        for _ in range(mib):
+            server.sendall(block)
+        server.recv(1)
+    print(mib / (time.monotonic() - begin))
+"""
+
+
+def raw_mib_s(network, mib=512):
+    """One TCP connection between the two nodes, two processes that do nothing else."""
+    program = [sys.executable, "-c", RAW]
+    with subprocess.Popen([*network.at("b1"), *program, "take", network.address["b1"], str(mib)], stdout=subprocess.PIPE, text=True) as taker:
+        port = taker.stdout.readline().strip()
+        giver = subprocess.run([*network.at("a1"), *program, "give", network.address["b1"], str(mib), port], check=True, capture_output=True, text=True)
+    return float(giver.stdout)
 
 
 class Peers:
@@ -192,6 +242,9 @@ class Peers:
         # RAM as ours under TCG: pre-copy corrupts guests at round sizes.
         self.nodes[0].create(self.name, memory_mib * 1024 + 8, extra, devices, paused=False)
         wait_until("the peer's guest to have filled its memory", lambda: filled(self.console.read_text(errors="replace")), FILL_S)
+
+    def stand_still(self, still):
+        self.nodes[0].run("suspend" if still else "resume", self.name)
 
     def live(self):
         """Pause of a live migration in ms."""
@@ -230,11 +283,24 @@ def peers_of(bench, size):
         return why
 
 
+def alone(function, *others):
+    """FUNCTION, while the guests of OTHERS stand still."""
+    def run():
+        for other in others:
+            other.stand_still(True)
+        try:
+            return function()
+        finally:
+            for other in others:
+                other.stand_still(False)
+    return run
+
+
 def run_size(names, bench, size):
     pair = Pair(bench, size)
     wants_peer = f"live-pause-{size}" in names or f"quick-peer-{size}" in names
     peers = peers_of(bench, size) if wants_peer else None
-    good = isinstance(peers, Peers)
+    good = [peers] if isinstance(peers, Peers) else []
     why = "" if good or not wants_peer else f"no reference: {peers}"
     count = bench.samples(5)
     if f"live-pause-{size}" in names:
@@ -243,7 +309,7 @@ def run_size(names, bench, size):
         def live():
             events.append(pair.move("live"))
             return events[-1]["pause_ms"]
-        ours, *reference = bench.in_turn(count, live, *([peers.live] if good else []))
+        ours, *reference = bench.in_turn(count, alone(live, *good), *(alone(peer.live, pair) for peer in good))
         note = f"smaller is better; {min(ours):.0f} to {max(ours):.0f}; {by_step(events)}; {load_note()}"
         bench.result(f"live-pause-{size}", "ms", ours, reference[0] if reference else None, "virsh migrate --live", "; ".join(filter(None, (why, note))))
     if f"quick-limit-{size}" in names:
@@ -251,30 +317,33 @@ def run_size(names, bench, size):
 
         def quick():
             events.append(pair.move("quick"))
-            limits.append(moved_mib(events[-1]) / raw_mib_s() * 1000)
+            limits.append(moved_mib(events[-1]) / raw_mib_s(pair.network) * 1000)
             return events[-1]["pause_ms"]
-        bench.result(f"quick-limit-{size}", "ms", [quick() for _ in range(count)], limits, "bytes over a raw socket",
+        ours, = bench.in_turn(count, alone(quick, *good))
+        bench.result(f"quick-limit-{size}", "ms", ours, limits, "bytes over a raw socket",
                      f"smaller is better; {by_step(events)}; {load_note()}")
     if f"quick-peer-{size}" in names:
-        functions = [lambda: pair.move("quick")["pause_ms"]] + ([peers.quick] if good else [])
+        functions = [alone(lambda: pair.move("quick")["pause_ms"], *good), *(alone(peer.quick, pair) for peer in good)]
         ours, *reference = bench.in_turn(min(count, 3), *functions)
         bench.result(f"quick-peer-{size}", "ms", ours, reference[0] if reference else None, "virsh save + copy + restore",
                      f"{why or 'smaller is better'}; {load_note()}")
     bench.clean_up()
 
 
-def evacuate(bench):
-    pair = Pair(bench, 64, 20, linux=False)
-    limits = []
+def evacuate(name, bench, network):
+    pair = Pair(bench, 64, 20, linux=False, network=network)
+    limits, events = [], []
 
     def sample():
         begin = time.monotonic()
-        event = pair.move("live")
+        events.append(pair.move("live"))
         took = (time.monotonic() - begin) * 1000
-        limits.append(moved_mib(event) / raw_mib_s() * 1000)
+        limits.append(moved_mib(events[-1]) / raw_mib_s(network) * 1000)
         return took
-    bench.result("evacuate-20", "ms", [sample() for _ in range(bench.samples(3))], limits, "bytes over a raw socket",
-                 f"smaller is better; preparation included; {load_note()}")
+    taken = [sample() for _ in range(bench.samples(3))]
+    bench.result(name, "ms", taken, limits, "bytes over a raw socket",
+                 f"smaller is better; preparation included; {moved_mib(events[-1]):.0f} MiB; {load_note()}")
+    bench.clean_up()
 
 
 def run(names, bench):
@@ -282,4 +351,6 @@ def run(names, bench):
         if any(name.endswith(f"-{size}") for name in names):
             run_size(names, bench, size)
     if "evacuate-20" in names:
-        evacuate(bench)
+        evacuate("evacuate-20", bench, Link(bench))
+    if "evacuate-20-loopback" in names:
+        evacuate("evacuate-20-loopback", bench, Loopback())

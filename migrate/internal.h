@@ -95,6 +95,9 @@ struct vm *move_vm_find(const struct move *move, size_t i); // NULL: it is gone
 // Runs WORK for each of the move's VMs, at the same time, and waits for all. The first error is reported.
 typedef int move_work_fn(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err);
 int move_each(struct move *move, move_work_fn *work, struct error *err) MUST_CHECK; // waits
+// The same for the group's VMs in STATE, which a move that was read from its journal does not know by name: ENTRY is NULL.
+int move_each_in(
+	struct move *move, Holdfast__VmState state, move_work_fn *work, struct error *err) MUST_CHECK; // waits
 // AT_ONCE at the same time, and no other one is begun with once one has failed.
 int move_each_few(struct move *move, size_t at_once, move_work_fn *work, struct error *err) MUST_CHECK; // waits
 // Lets the guest go on, or stay paused, and hands it back to its keeper.

@@ -108,7 +108,8 @@ int source_take_back(struct move *move, struct error *err)
 	if (result < 0)
 		group_set_offline(group, move->generation);
 	host_event(move->moves->hv, "move-failed", move->group_name, NULL, 0, 0, NULL, 0,
-		"the move to %s failed%s%s; the group %s", move->peer, move->why.code ? ": " : "", move->why.message,
+		"the move to %s failed%s%s; the group %s", move->peer, move->why.code ? ": " : "",
+		move->why.message,
 		result == 0 ? "runs on here" : "could not get its disks back and waits for a restart");
 	move_end(move);
 	return result;
@@ -134,23 +135,21 @@ static void forget(struct move *move)
 			err.message);
 }
 
+static int end_left(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	if (vm_end(vm, END_MS, err) < 0) {
+		log_error("vm=%s %s", vm_name(vm), err->message);
+		return -1;
+	}
+	vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
+	return 0;
+}
+
 int source_finish(struct move *move, struct error *err)
 {
-	struct group *group = move->group;
-	int result = 0;
+	int result = move_each_in(move, HOLDFAST__VM_STATE__VM_MOVING_OUT, end_left, err);
 
-	for (size_t i = 0; i < group_vm_count(group); i++) {
-		struct vm *vm = group_vm(group, i);
-		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_OUT)
-			continue;
-		if (vm_end(vm, END_MS, err) < 0) {
-			log_error("vm=%s %s", vm_name(vm), err ? err->message : "");
-			result = -1;
-			continue;
-		}
-		vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
-	}
-	group_set_offline(group, move->generation);
+	group_set_offline(move->group, move->generation);
 	if (result < 0)
 		return -1;
 	forget(move);

@@ -347,25 +347,26 @@ static int acquire(struct move *move, struct error *err)
 	return 0;
 }
 
+static int run_here(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	if (move_resume(move, vm, err) == 0) {
+		qemu_move_announce(vm);
+		return 0;
+	}
+	// Only forward: a guest that cannot go on is started again from its disks, here.
+	log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm), err->message);
+	error_clear(err);
+	if (vm_end(vm, END_MS, err) < 0)
+		return -1;
+	group_set_online(move->group, move->generation);
+	vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
+	return 0;
+}
+
 int target_forward(struct move *move, struct error *err)
 {
-	for (size_t i = 0; i < group_vm_count(move->group); i++) {
-		struct vm *vm = group_vm(move->group, i);
-		if (vm_state(vm) != HOLDFAST__VM_STATE__VM_MOVING_IN)
-			continue;
-		if (move_resume(move, vm, err) == 0) {
-			qemu_move_announce(vm);
-			continue;
-		}
-		// Only forward: a guest that cannot go on is started again from its disks, here.
-		log_error("vm=%s does not go on after its move, and is started again: %s", vm_name(vm),
-			err ? err->message : "");
-		error_clear(err);
-		if (vm_end(vm, END_MS, err) < 0)
-			return -1;
-		group_set_online(move->group, move->generation);
-		vm_move_end(vm, HOLDFAST__VM_STATE__VM_OFF);
-	}
+	if (move_each_in(move, HOLDFAST__VM_STATE__VM_MOVING_IN, run_here, err) < 0)
+		return -1;
 	group_set_online(move->group, move->generation);
 	return move_advance(move, MOVE_EV_RUN, err);
 }

@@ -16,6 +16,8 @@
 #define FINISH_MS 20000.0 // of the last passes
 #define FINISH_LOOK_MS 2u
 #define TOGETHER_MS 150.0 // a guest that has stopped first waits no longer for the others
+#define NEAR_MS 30.0 // from its end a guest is held back there while others are far from theirs
+#define PATIENT_MS 10000.0 // but no longer
 #define BOUNDED_PAUSE_MS 15000.0 // of the rest, where Pacemaker waits
 
 // How long the last pause may be: more as time goes on, for a guest whose passes do not get any shorter.
@@ -267,11 +269,17 @@ int precopy_check(struct move *move, struct error *err)
 
 // ---- the last passes
 
-static int full_speed(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+static int speed_up(
+	struct move *move, struct move_vm *entry, struct vm *vm, unsigned pause_ms, struct error *err)
 {
 	entry->copy.held = false;
 	entry->copy.mark_ms = 0;
-	return qemu_move_set(vm, move_share(move), budgets[0].pause_ms, err);
+	return qemu_move_set(vm, move_share(move), pause_ms, err);
+}
+
+static int full_speed(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
+{
+	return speed_up(move, entry, vm, budgets[0].pause_ms, err);
 }
 
 static int allow_pause(struct move *move, unsigned pause_ms, struct error *err)
@@ -281,7 +289,7 @@ static int allow_pause(struct move *move, unsigned pause_ms, struct error *err)
 
 		if (!vm)
 			return error_set(err, ERROR_NOT_FOUND, "VM %s is gone", move->vms[i].name);
-		if (move->vms[i].copy.now.status == COPY_ACTIVE &&
+		if (move->vms[i].copy.now.status == COPY_ACTIVE && !move->vms[i].copy.held &&
 			qemu_move_set(vm, move_share(move), pause_ms, err) < 0)
 			return -1;
 	}
@@ -316,6 +324,8 @@ static struct last survey(const struct move *move, const uint64_t *passes, unsig
 			last.stopped++;
 			continue;
 		}
+		if (view->held)
+			continue;
 		if (pause_ms < 0 || pause_ms > budget_ms || view->now.passes <= passes[i])
 			last.all_near = false;
 		if (pause_ms > last.worst_ms || pause_ms < 0) {
@@ -324,6 +334,29 @@ static struct last survey(const struct move *move, const uint64_t *passes, unsig
 		}
 	}
 	return last;
+}
+
+// The first guest that stops makes all others stop, and on a slow link they may have much left. QEMU looks at a new limit after up to 100 ms: nobody is
+// held for less, nor so long that what it writes meanwhile is much.
+static int wait_for_the_far(
+	struct move *move, const struct last *last, bool patient, unsigned budget_ms, struct error *err)
+{
+	for (size_t i = 0; i < move->vm_count; i++) {
+		struct move_vm *entry = &move->vms[i];
+		struct vm *vm = move_vm_find(move, i);
+		double pause_ms = copy_pause_ms(&entry->copy);
+
+		if (!vm || has_stopped(move, i))
+			continue;
+		if (entry->copy.held && (!patient || pause_ms > TOGETHER_MS)) {
+			if (speed_up(move, entry, vm, budget_ms, err) < 0)
+				return -1;
+		} else if (patient && last->worst_ms > TOGETHER_MS && pause_ms >= 0 && pause_ms <= NEAR_MS &&
+			hold_back(entry, vm, err) < 0) {
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static int too_late(struct move *move, const struct last *last, struct error *err)
@@ -348,6 +381,9 @@ static int last_passes(struct move *move, uint64_t *passes, struct error *err)
 		double now_ms = loop_now_ms();
 		if (last.stopped == move->vm_count || last.all_near)
 			return 0;
+		bool patient = now_ms - begin_ms < PATIENT_MS;
+		if (wait_for_the_far(move, &last, patient, budgets[step].pause_ms, err) < 0)
+			return -1;
 		if (last.stopped && first_ms <= 0)
 			first_ms = now_ms;
 		if (last.stopped && (last.worst_ms <= TOGETHER_MS || now_ms - first_ms > TOGETHER_MS))

@@ -35,8 +35,8 @@ static int leave(struct move *move, struct move_vm *entry, struct vm *vm, struct
 
 static int stop(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
-	// A copy that stands still from the beginning (rest_quick) is still held back.
-	uint64_t limit = move->rest_quick ? UINT64_MAX : move_share(move);
+	// A copy that stands still from the beginning (rest_quick), or waited for those of other VMs, is still held back.
+	uint64_t limit = move->rest_quick || entry->copy.held ? UINT64_MAX : move_share(move);
 	char status[32];
 
 	// What is left of a live copy goes as fast as it can, and QEMU ends it then.

@@ -61,8 +61,13 @@ EXTRA_DIST += \
 	deploy/lab/holdfast_lab/execute.py \
 	deploy/lab/holdfast_lab/layout.py \
 	deploy/lab/holdfast_lab/logs.py \
+	deploy/lab/holdfast_lab/main.py \
 	deploy/lab/holdfast_lab/paths.py \
 	deploy/lab/holdfast_lab/up.py
+
+# The compiled form of the `lab` command.
+clean-local:
+	rm -rf deploy/lab/pycache
 
 UNIT_TESTS += tests/unit/test-bmc-wire
 tests_unit_test_bmc_wire_SOURCES = tests/unit/test-bmc-wire.c deploy/lab/bmc/wire.c deploy/lab/labd/packet.c

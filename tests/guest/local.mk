@@ -4,7 +4,7 @@ TESTS += tests/guest/test-check-acks.sh
 EXTRA_DIST += tests/guest/build-guest tests/guest/filler.S tests/guest/init tests/guest/ackdb.c tests/guest/memwork.c tests/guest/check-acks \
 	tests/guest/fetch-systems \
 	tests/guest/guest-lib.sh tests/guest/test-check-acks.sh \
-	tests/integration/test-guest-crash.sh tests/integration/test-guest-fails.sh
+	tests/integration/acks.sh tests/integration/test-guest-crash.sh tests/integration/test-guest-fails.sh
 
 .PHONY: guest
 guest:

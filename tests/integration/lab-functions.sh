@@ -57,8 +57,10 @@ diagnose() {
     done
 }
 
+# shellcheck source=tests/integration/acks.sh
+. "$(dirname "${BASH_SOURCE[0]}")/acks.sh"
 reports() { "$SOURCE/tests/guest/check-acks" "$LAB_DIR"/nodes/*/serial0.log 2>/dev/null || true; }
-acked() { reports | jq -r '.acked_max // 0'; }
+acked() { highest_ack "$LAB_DIR"/nodes/*/serial0.log; }
 acked_over() { [ "$(acked)" -gt "$1" ]; }
 owner() { hf "$1" --json group show web | jq -r .owner; }
 owner_is() { [ "$(owner "$1")" = "$2" ]; }
@@ -84,7 +86,7 @@ with_guest() {
     eventually 90 "b1 answers" hf b1 cluster status
     if ! hf a1 --json group show web >/dev/null 2>&1; then
         hf a1 group create web --preferred a1,b1
-        hf a1 vm create db --group web --memory 128 --cpus 1 --disk 64M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" \
+        hf a1 vm create db --group web --memory 96 --cpus 1 --disk 64M --kernel "$BUILD/guest/vmlinuz" --initrd "$BUILD/guest/initrd.gz" \
             --append "console=ttyS0 quiet panic=-1 rate=12" --serial /dev/ttyS0
         hf a1 group start web
     fi
@@ -96,7 +98,10 @@ with_guest() {
     eventually 60 "both replicas are up to date" in_sync a1
     hf a1 group start web
     owner_is a1 a1 || hf a1 group move web --to a1 --quick
-    [ "$(hf a1 --json vm show db | jq -r .state)" != paused ] || hf a1 vm resume db
+    case $(hf a1 --json vm show db | jq -r .state) in
+    paused) hf a1 vm resume db ;;
+    off) hf a1 vm start db ;;
+    esac
     goes_on
 }
 

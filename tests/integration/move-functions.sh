@@ -123,8 +123,10 @@ runs_on() { ask "$1" '{"vm_show": {"name": "db"}}' | jq -e '.vm.state == "runnin
 move_state() { ask "$1" '{"move_state": {"name": "web"}}' | jq -r .move_state.state; }
 no_move() { [ "$(move_state "$1")" = none ]; }
 
+# shellcheck source=tests/integration/acks.sh
+. "$(dirname "${BASH_SOURCE[0]}")/acks.sh"
 reports() { "$SOURCE/tests/guest/check-acks" "$WORK/acks" 2>/dev/null || true; }
-acked() { reports | jq -r '.acked_max // 0'; }
+acked() { highest_ack "$WORK/acks"; }
 acked_over() { [ "$(acked)" -gt "$1" ]; }
 goes_on() {
     local now

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verbs of `lab` and their options. Exit status: 0 done, 1 failed (one line on stderr), 2 usage, 3 no such thing; `exec` has the
-command's own, 255 if the node was not there for it."""
+"""The verbs of `lab` and their options, but for `exec`, which is only listed here (see main.py)."""
 import argparse
 import json
-import signal
 import subprocess
-import sys
 
 from . import execute, logs, up
 from .control import Control
-from .errors import FAILED, USAGE, LabError
-from .paths import Paths
+from .errors import USAGE, LabError
 
 
 def ask(paths, *words):
@@ -131,28 +127,9 @@ def parser():
     return top
 
 
-def ended_by_signal(signum, frame):
-    raise SystemExit(128 + signum)      # so that what has been begun is cleaned up
-
-
-def main(words):
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, ended_by_signal)
+def main(paths, words):
+    args = parser().parse_args(words)
     try:
-        paths = Paths()
-        if words[:1] == ["exec"] and words[1:2] not in (["-h"], ["--help"]):
-            if len(words) < 3:
-                raise LabError("usage: lab exec NODE CMD...", USAGE)
-            return execute.run_here(paths, words[1], words[2:])
-        args = parser().parse_args(words)
         return args.run(paths, args)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return error.status
-    except BrokenPipeError:
-        return 141
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return 130
+    except subprocess.SubprocessError as error:
+        raise LabError(str(error)) from None

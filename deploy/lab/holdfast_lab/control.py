@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The client's side of labd's control socket: a line per request, `ok` or `error CODE TEXT` as the last line of an answer."""
-import json
 import socket
 
 from .errors import LabError
@@ -63,6 +62,8 @@ class Control:
         return lines
 
     def status(self):
+        import json     # not for those who only run a command in a node
+
         return json.loads(self.ask("status")[0])
 
 

@@ -3,7 +3,6 @@
 when there is more output, and how they ended."""
 import os
 import select
-import secrets
 import stat
 import sys
 
@@ -33,7 +32,7 @@ class Run:
     """One command in one node. `stdin`, `stdout`, `stderr`: descriptors; stdin None for none."""
 
     def __init__(self, paths, node, command, stdin=None, stdout=1, stderr=2):
-        self.id = secrets.token_hex(5)
+        self.id = os.urandom(5).hex()
         self.base = paths.node(node, "spool", self.id)
         self.node, self.stdin, self.pieces = node, stdin, 0
         self.outputs = {"out": [stdout, None], "err": [stderr, None]}

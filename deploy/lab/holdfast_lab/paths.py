@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where everything of a lab is. Two labs differ in LAB_DIR and share nothing else."""
-import hashlib
 import os
+import zlib
 
 from .errors import USAGE, LabError
 
@@ -18,7 +18,8 @@ class Paths:
             if set(path) & set(" ,:\t\n\"'\\"):
                 raise LabError(f"'{path}': a lab's path must not contain spaces, quotes, commas or colons", USAGE)
         # Unix sockets have room for 107 bytes of path: they are not under LAB_DIR.
-        tag = hashlib.sha256(f"{os.getuid()}:{os.path.realpath(self.lab)}".encode()).hexdigest()[:10]
+        name = f"{os.getuid()}:{os.path.realpath(self.lab)}".encode()
+        tag = f"{zlib.crc32(name):08x}"
         session = os.environ.get("XDG_RUNTIME_DIR", "")
         self.runtime = os.path.join(session if os.access(session, os.W_OK) else "/tmp", f"holdfast-lab-{tag}")
         self.control = os.path.join(self.runtime, "control")

@@ -22,17 +22,17 @@ boot_id() { on "$1" cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
 
 unreached=0
 now_on= # where the group was when it was settled last
-# Asked at once, in one node, after what costs little there: the group is online on NOW_ON, both replicas are up to date, both nodes see each other online.
+# Asked at once, in one node, after what costs little there: the group is online on NOW_ON, both replicas are up to date, both nodes see each other online,
+# and Pacemaker keeps nothing of a failure.
 # shellcheck disable=SC2016
 settled() {
     local answers
-    on a1 grep -q ' ds:UpToDate/UpToDate ' /proc/drbd || return 1
-    answers=$(on a1 sh -c 'holdfast --json group show web && holdfast --json volume list && holdfast --json node list') || return 1
+    answers=$(on a1 sh -c 'grep -q " ds:UpToDate/UpToDate " /proc/drbd && holdfast --json group show web && holdfast --json volume list &&
+        holdfast --json node list && mon=$(crm_mon -1f) && ! echo "$mon" | grep -qE "fail-count|migrate_to|blocked|unmanaged"') || return 1
     now_on=$(jq -ers 'select(.[0].state == "online" and (.[1] | length > 0 and all(.[]; .disk == "UpToDate" and .peer_disk == "UpToDate")) and
         (.[2] | length == 2 and all(.[]; .state == "online"))) | .[0].owner' <<<"$answers") || return 1
     [ "$(role "$now_on")" = 'ro:Primary ' ] && node_is b1 a1 online
 }
-forgotten() { [ "$(on a1 crm_mon -1f 2>/dev/null | grep -cE 'fail-count|migrate_to|blocked|unmanaged')" = 0 ]; }
 runs_once() { # a move has a QEMU on either side for a while: what counts is who has the disk
     [ "$(role a1)$(role b1)" != 'ro:Primary ro:Primary ' ]
 }
@@ -109,9 +109,8 @@ death_in() {
     made_whole "$party" "$from" "$to" "$a_boot" "$b_boot" "$began" >/dev/null
     runs_once || fail "$kind $point $party: both sides have the disk"
     goes_on 300 >/dev/null
-    eventually 300 "$kind $point $party: the group is online" settled a1 >/dev/null
+    eventually 300 "$kind $point $party: the group is online and nothing of the failure is left" settled >/dev/null
     runs_once || fail "$kind $point $party: both sides have the disk"
-    eventually 90 "$kind $point $party: nothing of the failure is left" forgotten >/dev/null
     case $party in
     hypervisord | *-clusterd) [ "$(stops_since "$began")" = 0 ] || fail "$kind $point $party: the group was stopped because of a failed move" ;;
     target-guest) ! grep "failed: error" "$BUILD/death.out" || fail "$kind $point $party: the command does not say why" ;;
@@ -134,3 +133,23 @@ all_deaths() {
     done | sort -R --random-source=<(openssl enc -aes-256-ctr -pass "pass:$HOLDFAST_SEED" -nosalt </dev/zero 2>/dev/null)
 }
 can_be_moved() { hf a1 group move web --to "$([ "$(owner a1)" = a1 ] && echo b1 || echo a1)" --quick >/dev/null || fail "the group cannot be moved any more"; }
+
+# Its journal has the latest two states, each behind a line that begins it.
+copying() { on "$1" sh -c 'cat /var/lib/holdfast/moves/web.source.json' | sed '/^holdfast-move /d' | jq -e -s 'any(.[]; .state == "precopy")'; }
+no_source() { [ "$(on "$1" sh -c 'ls /var/lib/holdfast/moves' | grep -c source)" = 0 ]; }
+# interrupted_move FROM TO [COMMAND...]: a live move, slow enough for COMMAND to run while its memory is copied; then whoever asked for it gets Ctrl-C.
+interrupted_move() {
+    local from=$1 to=$2 mover
+    shift 2
+    lab exec "$from" sh -c "echo \$\$ >/run/mover.pid; exec holdfast group move web --to $to --live --bandwidth 256K" >"$BUILD/move-live.out" 2>&1 &
+    mover=$!
+    eventually 60 "its memory is copied" copying "$from"
+    "${@:-true}"
+    # shellcheck disable=SC2016
+    on "$from" sh -c 'kill -INT $(cat /run/mover.pid)'
+    ! wait "$mover" || fail "the move was not cancelled"
+    grep -q "was cancelled" "$BUILD/move-live.out" || fail "Ctrl-C said: $(cat "$BUILD/move-live.out")"
+    goes_on
+    eventually 90 "nothing is left of the cancelled move" no_source "$from"
+    owner_is a1 "$from" || fail "the group is not on $from any more"
+}

@@ -1,9 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # vm set of a running, replicated VM: processors, memory, a new disk on DRBD and a NIC, as the guest sees them; after the loss of its node it comes back
-# on the other one with all of it and with its data; the disk goes again on both nodes. group set changes who owns it first.
+# on the other one with all of it and with its data; the disk goes again on both nodes. It is refused while the group is being moved. group set changes who
+# owns it first.
 # needs: full
+# shellcheck source=tests/integration/lab-functions.sh
 . "$(dirname "$0")/lab-functions.sh"
+# shellcheck source=tests/integration/move-parties.sh
+. "$(dirname "$0")/move-parties.sh"
 
 marks=0
 # What COMMAND prints in the guest that runs on NODE.
@@ -34,6 +38,14 @@ is_as_set() { # is_as_set NODE: what vm show says
         fail "on $1 vm show says $(show "$1" '[.cpus, .memory_mib, (.disks | length), (.nics | length), .state]')"
     nothing_pending "$1"
 }
+refused_while_moved() {
+    local said
+    ! said=$(hf a1 vm set db --restart-limit 6 2>&1) || fail "vm set was not refused while the group is being moved"
+    [[ "$said" == *"is being moved"* ]] || fail "vm set during a move says: $said"
+    [ "$(show a1 .definition.restart_limit)" = "$first_limit" ] || fail "a change that was refused is in the definition"
+    note "refused: $said"
+}
+says_moving() { [ "$(hf a1 --json group show web | jq -r .state)" = moving ]; }
 
 trap 'lab down' EXIT
 lab down
@@ -44,6 +56,25 @@ hf a1 vm create db --group web --memory 128 --memory-max 256 --cpus 1 --cpus-max
 hf a1 group start web
 online_on a1 a1 || fail "the group is not on a1"
 goes_on
+
+# While it is being moved: while its memory is copied, which is given up then; and while Pacemaker moves it.
+first_limit=$(show a1 .definition.restart_limit)
+[ "$first_limit" = 3 ] || fail "the restart limit is $first_limit"
+interrupted_move a1 b1 refused_while_moved
+arm b1 stop target:taking
+lab exec a1 holdfast group move web --to b1 --quick >"$BUILD/vm-set-move.out" 2>&1 &
+mover=$!
+eventually 120 "the move has come to its last phase" was_hit b1
+eventually 60 "group show says that it is being moved" says_moving
+refused_while_moved
+# shellcheck disable=SC2016
+on b1 sh -c 'kill -CONT $(pidof hypervisord)'
+wait $mover || note "its target stood still for too long: $(tail -n 1 "$BUILD/vm-set-move.out")"
+eventually 120 "the group has come to rest" settled
+[ "$now_on" = a1 ] || hf a1 group move web --to a1 --quick
+goes_on
+hf a1 vm set db --restart-limit 6
+[ "$(show a1 .definition.restart_limit)" = 6 ] || fail "vm set did nothing after the moves"
 
 # While it runs.
 first_mib=$(total_mib a1)

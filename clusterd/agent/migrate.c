@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Both ends of a planned move. Everything that can fail happens inside migrate_to, on the source's hypervisord; migrate_from only confirms.
-// A migrate_to that fails is blocked, so "failed" must mean that the guest is still, or again, here.
+// A migrate_to that fails is blocked, so "failed" must mean that the guest is still, or again, here; or that the target is lost, which is fenced then.
 #include "clusterd/agent/agent.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #define CIB_TIMEOUT_MS 20000
 #define SERVER_MARGIN_MS 2000
 #define QUESTION_MS 3000
+#define LOOK_MS 5000
 
 static int call_by_name(const struct agent *agent, Holdfast__Request__BodyCase body, unsigned limit_ms,
 	Holdfast__Reply **reply, struct error *err)
@@ -44,8 +45,24 @@ static int read_target(
 	return status;
 }
 
+// The cluster has lost the target. The guest's disk may stand still until it is fenced, and nobody can say how the move has ended; and Pacemaker fences it
+// only when this action is over.
+static bool target_is_lost(void *data, struct error *err)
+{
+	const struct agent *agent = data;
+	struct error own = ERROR_INIT;
+	enum cib_life life = CIB_LIFE_MEMBER;
+	struct cib *cib = cib_open(NULL, "holdfast-agent", QUESTION_MS, &own);
+	bool lost = cib && cib_read_life(cib, agent->target, &life, &own) == 0 && life == CIB_LIFE_LOST;
+
+	cib_close(cib);
+	if (lost)
+		error_set(err, ERROR_FAILED, "node %s was lost during the move", agent->target);
+	return lost;
+}
+
 static int ask_commit(
-	const struct agent *agent, Holdfast__GroupSpec *spec, Holdfast__Node *target, struct error *err)
+	struct agent *agent, Holdfast__GroupSpec *spec, Holdfast__Node *target, struct error *err)
 {
 	Holdfast__MoveCommit commit = HOLDFAST__MOVE_COMMIT__INIT;
 	Holdfast__Request request = HOLDFAST__REQUEST__INIT;
@@ -59,7 +76,7 @@ static int ask_commit(
 	commit.timeout_ms = left > SERVER_MARGIN_MS ? left - SERVER_MARGIN_MS : left;
 	request.body_case = HOLDFAST__REQUEST__BODY_MOVE_COMMIT;
 	request.move_commit = &commit;
-	if (agent_call(agent, &request, left, &reply, err) < 0)
+	if (rpc_call_once_unless(agent->socket, &request, left, LOOK_MS, target_is_lost, agent, &reply, err) < 0)
 		return -1;
 	holdfast__reply__free_unpacked(reply, NULL);
 	return 0;
@@ -92,13 +109,13 @@ static enum outcome outcome(struct agent *agent, struct error *err)
 	return wanted == WANTED_STOPPED ? OUTCOME_MOVED : OUTCOME_HERE;
 }
 
-// hypervisord went away in the middle: when it is back it goes on from its journal.
+// hypervisord went away in the middle: when it is back it goes on from its journal. Or the target did.
 static enum ocf wait_for_outcome(struct agent *agent, const struct error *why)
 {
 	enum outcome result;
 	struct error err = ERROR_INIT;
 
-	while ((result = outcome(agent, &err)) == OUTCOME_OPEN && agent_retry(agent))
+	while ((result = outcome(agent, &err)) == OUTCOME_OPEN && !target_is_lost(agent, &err) && agent_retry(agent))
 		continue;
 	if (result == OUTCOME_MOVED)
 		return OCF_SUCCESS;

@@ -203,7 +203,33 @@ static int serve_commit(struct rpc_call *call, const Holdfast__Request *request,
 	return serve_done(call, request, reply, data, err);
 }
 
+// Of a move that comes to no end.
+static int serve_open_state(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
+{
+	reply->move_state = malloc(sizeof(*reply->move_state));
+	holdfast__move_state__init(reply->move_state);
+	reply->move_state->side = strdup("source");
+	reply->body_case = HOLDFAST__REPLY__BODY_MOVE_STATE;
+	return 0;
+}
+
+static int serve_no_commit(struct rpc_call *call, const Holdfast__Request *request, Holdfast__Reply *reply,
+	void *data, struct error *err)
+{
+	if (strcmp(request->move_commit->address, "192.0.2.3") == 0)
+		return error_set(err, ERROR_UNREACHABLE, "node b1 does not say whether it runs the group");
+	return task_pause(600000, err);
+}
+
 #define LOCAL (1u << RPC_CALLER_LOCAL)
+
+static const struct rpc_handler endless_handlers[] = {
+	{ HOLDFAST__REQUEST__BODY_PING, LOCAL, serve_done },
+	{ HOLDFAST__REQUEST__BODY_MOVE_COMMIT, LOCAL, serve_no_commit },
+	{ HOLDFAST__REQUEST__BODY_MOVE_STATE, LOCAL, serve_open_state },
+	{ 0 },
+};
 
 static const struct rpc_handler handlers[] = {
 	{ HOLDFAST__REQUEST__BODY_PING, LOCAL, serve_done },
@@ -215,10 +241,10 @@ static const struct rpc_handler handlers[] = {
 	{ 0 },
 };
 
-static void be_hypervisord(struct scene *scene, unsigned late_ms, int ready)
+static void be_hypervisord(struct scene *scene, const struct rpc_handler *serves, unsigned late_ms, int ready)
 {
 	struct loop *loop = loop_new();
-	struct rpc_server *server = rpc_server_new(loop, handlers, NULL);
+	struct rpc_server *server = rpc_server_new(loop, serves, NULL);
 	struct error err = ERROR_INIT;
 
 	if (late_ms) {
@@ -250,7 +276,7 @@ static void hang(struct scene *scene, int ready)
 		pause();
 }
 
-enum hypervisord { ANSWERS, COMES_LATE, HANGS };
+enum hypervisord { ANSWERS, COMES_LATE, HANGS, MOVES_WITHOUT_END };
 
 static pid_t start_hypervisord(struct scene *scene, enum hypervisord kind)
 {
@@ -262,7 +288,8 @@ static pid_t start_hypervisord(struct scene *scene, enum hypervisord kind)
 	if (pid == 0) {
 		if (kind == HANGS)
 			hang(scene, ready[1]);
-		be_hypervisord(scene, kind == COMES_LATE ? 1500 : 0, ready[1]);
+		be_hypervisord(scene, kind == MOVES_WITHOUT_END ? endless_handlers : handlers,
+			kind == COMES_LATE ? 1500 : 0, ready[1]);
 	}
 	scene->children[scene->child_count++] = pid;
 	close(ready[1]);
@@ -493,6 +520,44 @@ static void move_goes_to_hypervisord(void **state)
 	assert_non_null(strstr(scene->said, "there is no node nosuch"));
 }
 
+static void lose_b1(void)
+{
+	static const char *const argv[] = { "cibadmin", "--modify", "--xml-text",
+		"<node_state id=\"2\" uname=\"b1\" in_ccm=\"false\" crmd=\"offline\" join=\"down\"/>", NULL };
+	struct error err = ERROR_INIT;
+
+	assert_ok(spawn_run_blocking(argv, 30000, NULL, &err), err);
+}
+
+static void set_address(struct scene *scene, const char *address)
+{
+	struct cib *cib = fixture_open(fixture_of(scene));
+	Holdfast__Node node = HOLDFAST__NODE__INIT;
+	struct error err = ERROR_INIT;
+
+	node.name = (char *)"b1";
+	node.address = (char *)address;
+	assert_ok(cib_set_node(cib, &node, &err), err);
+	cib_close(cib);
+}
+
+// Long before its time is up: ten minutes, which the test has not.
+static void move_fails_when_the_target_is_lost(void **state)
+{
+	struct scene *scene = *state;
+
+	define(scene, NULL);
+	setenv("OCF_RESKEY_CRM_meta_migrate_target", "b1", 1);
+	setenv("OCF_RESKEY_CRM_meta_timeout", "600000", 1);
+	start_hypervisord(scene, MOVES_WITHOUT_END);
+	lose_b1();
+	assert_int_equal(run_agent(scene, "migrate_to"), OCF_ERR_GENERIC); // hypervisord says nothing
+	assert_non_null(strstr(scene->said, "ocf-exit-reason:node b1 was lost during the move"));
+	set_address(scene, "192.0.2.3");
+	assert_int_equal(run_agent(scene, "migrate_to"), OCF_ERR_GENERIC); // it says that it does not know
+	assert_non_null(strstr(scene->said, "ocf-exit-reason:node b1 was lost during the move"));
+}
+
 #define AGENT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -509,6 +574,7 @@ static const struct CMUnitTest tests[] = {
 	AGENT_TEST(start_waits_for_hypervisord),
 	AGENT_TEST(start_gives_up_before_its_time_is_up),
 	AGENT_TEST(move_goes_to_hypervisord),
+	AGENT_TEST(move_fails_when_the_target_is_lost),
 };
 
 UNIT_MAIN(tests)

@@ -105,8 +105,8 @@ int rpc_client_hijack_tls(struct rpc_client *client, struct tls_session **tls, s
 int rpc_call_once(const char *path, Holdfast__Request *request, unsigned timeout_ms, Holdfast__Reply **reply, struct error *err) MUST_CHECK;
 // The same; whenever nothing has come for EVERY_MS, GIVE_UP is asked, and ends the wait with true and the error that it set.
 typedef bool rpc_give_up_fn(void *data, struct error *err);
-int rpc_call_once_unless(const char *path, Holdfast__Request *request, unsigned timeout_ms, unsigned every_ms, rpc_give_up_fn *give_up, void *data,
-	Holdfast__Reply **reply, struct error *err) MUST_CHECK;
+int rpc_call_once_unless(const char *path, Holdfast__Request *request, unsigned timeout_ms, unsigned every_ms,
+	rpc_give_up_fn *give_up, void *data, Holdfast__Reply **reply, struct error *err) MUST_CHECK;
 
 #define RPC_REQUEST_INIT HOLDFAST__REQUEST__INIT
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Both ends of a planned move. Everything that can fail happens inside migrate_to, on the source's hypervisord; migrate_from only confirms.
-// A migrate_to that fails is blocked, so "failed" must mean that the guest is still, or again, here; or that the target is lost, which is fenced then.
+// A migrate_to that fails is blocked, so "failed" must mean that the guest is still, or again, here; or that the target is lost: it is fenced
+// then, and the policy lets Pacemaker look again.
 #include "clusterd/agent/agent.h"
 
 #include <errno.h>
@@ -45,8 +46,8 @@ static int read_target(
 	return status;
 }
 
-// The cluster has lost the target. The guest's disk may stand still until it is fenced, and nobody can say how the move has ended; and Pacemaker fences it
-// only when this action is over.
+// The cluster has lost the target. The guest's disk may stand still until it is fenced, and nobody can say how the move has ended; and
+// Pacemaker fences it only when this action is over.
 static bool target_is_lost(void *data, struct error *err)
 {
 	const struct agent *agent = data;

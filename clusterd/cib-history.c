@@ -24,7 +24,16 @@ static const xmlNode *history_of(xmlNode *node_state, const char *group)
 	return NULL;
 }
 
-// The newest operation that is no monitor; *moved: a successful migrate_to is in the history too.
+// A probe that found nothing says what a stop says, and takes its place in the history: after a cleanup, or when the one that carried a move
+// out was lost in its middle.
+static bool found_nothing(const xmlNode *op, int rc)
+{
+	const char *interval = crm_element_value(op, XML_LRM_ATTR_INTERVAL_MS);
+
+	return is_task(op, "monitor") && rc == PCMK_OCF_NOT_RUNNING && interval && !strcmp(interval, "0");
+}
+
+// The newest operation that is no monitor of what runs; *moved: a successful migrate_to is in the history too.
 static const xmlNode *last_action(const xmlNode *history, bool *moved)
 {
 	const xmlNode *last = NULL;
@@ -35,7 +44,7 @@ static const xmlNode *last_action(const xmlNode *history, bool *moved)
 		crm_element_value_int(op, XML_LRM_ATTR_CALLID, &call);
 		crm_element_value_int(op, XML_LRM_ATTR_RC, &rc);
 		*moved |= is_task(op, "migrate_to") && rc == 0;
-		if (!is_task(op, "monitor") && call > last_call) {
+		if ((!is_task(op, "monitor") || found_nothing(op, rc)) && call > last_call) {
 			last = op;
 			last_call = call;
 		}
@@ -43,15 +52,16 @@ static const xmlNode *last_action(const xmlNode *history, bool *moved)
 	return last;
 }
 
-// The node whose history has a migrate_to that went well and ends with TASK.
-static const char *moved_and_then(const xmlNode *status, const char *group, const char *task)
+// The node whose history has a migrate_to that went well, and ends with it, or else with what says that nothing is left there.
+static const char *moved_away(const xmlNode *status, const char *group, bool left)
 {
 	for (xmlNode *node = cib_xml_first(status, "node_state"); node;
 		node = cib_xml_next(node, "node_state")) {
 		bool moved = false;
 		const xmlNode *history = history_of(node, group);
 		const xmlNode *last = history ? last_action(history, &moved) : NULL;
-		if (moved && last && is_task(last, task))
+		if (moved && last &&
+			(left ? is_task(last, "stop") || is_task(last, "monitor") : is_task(last, "migrate_to")))
 			return crm_element_value(node, XML_ATTR_UNAME);
 	}
 	return NULL;
@@ -59,10 +69,10 @@ static const char *moved_and_then(const xmlNode *status, const char *group, cons
 
 const char *cib_history_moved_from(const xmlNode *status, const char *group)
 {
-	return moved_and_then(status, group, "stop");
+	return moved_away(status, group, true);
 }
 
 const char *cib_history_leaving(const xmlNode *status, const char *group)
 {
-	return moved_and_then(status, group, "migrate_to");
+	return moved_away(status, group, false);
 }

@@ -89,7 +89,7 @@ xmlNode *cib_xml_at(xmlNode *root, const char *const path[]);		// down by elemen
 
 // ---- cib-history.c: what Pacemaker remembers of a group's actions
 
-// The name of a node in STATUS (the CIB's <status>) whose last action on the group was to stop it after a move away from it, or NULL.
+// The name of a node in STATUS (the CIB's <status>) where the group was stopped, or not found, after a move away from it, or NULL.
 const char *cib_history_moved_from(const xmlNode *status, const char *group);
 // The node that a group has been moved away from and where Pacemaker has yet to stop what it takes for the rest of it; NULL if there is none.
 const char *cib_history_leaving(const xmlNode *status, const char *group);

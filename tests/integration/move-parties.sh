@@ -28,7 +28,7 @@ now_on= # where the group was when it was settled last
 settled() {
     local answers
     answers=$(on a1 sh -c 'grep -q " ds:UpToDate/UpToDate " /proc/drbd && holdfast --json group show web && holdfast --json volume list &&
-        holdfast --json node list && mon=$(crm_mon -1f) && ! echo "$mon" | grep -qE "fail-count|migrate_to|blocked|unmanaged"') || return 1
+        holdfast --json node list && mon=$(crm_mon -1f) && ! echo "$mon" | grep -qE "fail-count|migrate_to|blocked|unmanaged|FAILED"') || return 1
     now_on=$(jq -ers 'select(.[0].state == "online" and (.[1] | length > 0 and all(.[]; .disk == "UpToDate" and .peer_disk == "UpToDate")) and
         (.[2] | length == 2 and all(.[]; .state == "online"))) | .[0].owner' <<<"$answers") || return 1
     [ "$(role "$now_on")" = 'ro:Primary ' ] && node_is b1 a1 online

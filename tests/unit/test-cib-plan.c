@@ -237,8 +237,8 @@ static void a_move_is_not_over_before_the_stop(void **state)
 	cib_snapshot_free(snapshot);
 }
 
-// The coordinator dies in the middle of a move: the next one finds the group by probes. The old move must be known for one that is over, to be forgotten:
-// with it Pacemaker recovers the group again and again.
+// The coordinator dies in the middle of a move: the next one finds the group by probes. The old move must be known for one that is over, to
+// be forgotten: with it Pacemaker recovers the group again and again.
 static void a_move_that_ends_in_probes_is_over(void **state)
 {
 	static const char *const probe[] = { "cibadmin", "--modify", "--xml-text",

@@ -36,8 +36,6 @@ settled() {
 runs_once() { # a move has a QEMU on either side for a while: what counts is who has the disk
     [ "$(role a1)$(role b1)" != 'ro:Primary ro:Primary ' ]
 }
-# The highest row is among the last ones of a log; a long run has too many to read all of them each time.
-acked() { { "$SOURCE/tests/guest/check-acks" <(tail -qn 100 "$LAB_DIR"/nodes/*/serial0.log) || true; } | jq -r '.acked_max // 0'; }
 stops_since() { hf a1 --json events --since "$1" | jq '[.[] | select(.kind == "group-stopped" and .group == "web")] | length'; }
 
 strike() { # strike PARTY FROM TO

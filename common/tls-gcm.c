@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// See tls-gcm.h. A provider of OpenSSL's that is built in (man 7 provider-cipher): AES-128-GCM and AES-256-GCM with an initialization vector of 96 bits
-// and a tag of 128, which is what TLS 1.3 uses. A vector is good for one message, as GCM wants it.
+// See tls-gcm.h. A provider of OpenSSL's that is built in (man 7 provider-cipher): AES-128-GCM and AES-256-GCM with an initialization vector of 96
+// bits and a tag of 128, which is what TLS 1.3 uses. A vector is good for one message, as GCM wants it.
 #include <config.h> // not common/config.h
 #include "common/tls-gcm.h"
 

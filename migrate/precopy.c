@@ -336,8 +336,8 @@ static struct last survey(const struct move *move, const uint64_t *passes, unsig
 	return last;
 }
 
-// The first guest that stops makes all others stop, and on a slow link they may have much left. QEMU looks at a new limit after up to 100 ms: nobody is
-// held for less, nor so long that what it writes meanwhile is much.
+// The first guest that stops makes all others stop, and on a slow link they may have much left. QEMU looks at a new limit after up to 100 ms: nobody
+// is held for less, nor so long that what it writes meanwhile is much.
 static int wait_for_the_far(
 	struct move *move, const struct last *last, bool patient, unsigned budget_ms, struct error *err)
 {

@@ -27,6 +27,7 @@ struct key {
 
 static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 static const char *const isolations[] = { "full", "basic", NULL };
+static const char *const compressions[] = { "auto", "off", "always", NULL };
 static const char *const cores[] = { "no", "yes", NULL };
 
 static const struct key keys[] = {
@@ -50,6 +51,8 @@ static const struct key keys[] = {
 		NULL },
 	{ "migration", "bandwidth", KEY_NUMBER, offsetof(struct config, move_bandwidth_mib), NULL, 0, 0,
 		1u << 20, NULL },
+	{ "migration", "compression", KEY_CHOICE, offsetof(struct config, move_compression), "auto", 0, 0, 0,
+		compressions },
 	{ "hypervisor", "uefi-code", KEY_PATH, offsetof(struct config, uefi_code),
 		"/usr/share/OVMF/OVMF_CODE_4M.fd", 0, 0, 0, NULL },
 	{ "hypervisor", "uefi-vars", KEY_PATH, offsetof(struct config, uefi_vars),

@@ -10,6 +10,7 @@
 //                 core-dumps=no|yes (yes: a QEMU that crashes may leave its guest's memory in a core file)
 //                 uefi-code=/usr/share/OVMF/OVMF_CODE_4M.fd  uefi-vars=/usr/share/OVMF/OVMF_VARS_4M.fd
 //   [migration]   bandwidth=0 (MiB/s that all moves which leave the node share; 0: no limit)
+//                 compression=auto|off|always (of the memory that moves from this node; auto: where it is faster; always: where it is shorter)
 //   [network N]   bridge=br0 (a section for each network that guests' NICs can be on; N is its name, the same on each node)
 //   [storage]     pool=holdfast (LVM volume group)  directory=/var/lib/holdfast/volumes
 //                 image-directory=/var/lib/holdfast/images (what is imported, exported and lain over has to be below it, whoever asks)
@@ -38,6 +39,7 @@ struct config {
 	char *serial_directory;
 	char *isolation, *visible, *core_dumps;
 	unsigned move_bandwidth_mib;	// what all moves that leave the node may send in a second; 0: no limit
+	char *move_compression;
 	unsigned moves_at_once;		// groups that leave the node, or come to it, at the same time
 	char *uefi_code, *uefi_vars;	// the firmware, and the template of its variables
 	char *pool, *directory, *image_directory;

@@ -4,6 +4,7 @@
 #define COMMON_RPC_SOCKET_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include "common/error.h"
 
@@ -17,6 +18,7 @@ int rpc_socket_bind_tcp(const char *address, unsigned port, struct error *err) M
 int rpc_socket_connect_unix(const char *path, struct error *err) MUST_CHECK;
 int rpc_socket_connect_tcp(const char *address, unsigned port, unsigned timeout_ms, struct error *err) MUST_CHECK;	// waits
 void rpc_socket_tune(int fd, unsigned dead_ms);		// TCP: no delay, and how soon a dead peer is noticed
+uint64_t rpc_socket_unsent(int fd);	// TCP: what was written and the peer has not acknowledged
 void rpc_socket_name(const struct sockaddr_storage *address, socklen_t size, char *name, size_t name_bytes);
 
 #endif

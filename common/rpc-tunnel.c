@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The tunnel's thread: two directions, each with one buffer, so what is not taken on one side is not read on the other.
-// It owns the session and its end of the socketpair, shares nothing, and ends when both directions have ended or one broke.
+// It owns the session and its end of the socketpair, shares nothing but a count, and ends when both directions have ended or one broke.
 #include "common/rpc-tunnel.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "common/cleanup.h"
+#include "common/log.h"
+#include "common/pack-stream.h"
 #include "common/rpc-socket.h"
 
-#define BUFFER_BYTES (256u << 10)
+#define BUFFER_BYTES PACK_FRAME_BYTES
 #define ENOUGH_BYTES (64u << 10) // to be worth sending, if more is there at once
 #define SOCKET_BUFFER_BYTES (1u << 20)
 #define STACK_BYTES (256u << 10)
@@ -29,8 +32,22 @@ struct direction {
 	bool end_told; // and the other side knows
 };
 
+struct rpc_tunnel_meter {
+	_Atomic unsigned users;
+	_Atomic uint64_t bytes;
+};
+
+struct frame { // of what was read from the socketpair: what travels instead
+	const uint8_t *bytes; // NULL: it is not made yet
+	size_t length, raw;
+};
+
 struct tunnel {
 	struct tls_session *tls;
+	struct rpc_tunnel_meter *meter; // NULL: nothing counts
+	struct pack_out *packs; // NULL: what goes out is as it is
+	struct pack_in *unpacks; // NULL: what comes in is
+	struct frame frame;
 	int fd; // our end of the socketpair
 	struct direction out; // socketpair to TLS
 	struct direction in; // TLS to socketpair
@@ -44,9 +61,34 @@ static void tunnel_free(struct tunnel *tunnel)
 	tls_session_free(tunnel->tls);
 	if (tunnel->fd >= 0)
 		close(tunnel->fd);
+	pack_out_free(tunnel->packs);
+	pack_in_free(tunnel->unpacks);
+	rpc_tunnel_meter_drop(tunnel->meter);
 	free(tunnel->out.buffer);
 	free(tunnel->in.buffer);
 	free(tunnel);
+}
+
+struct rpc_tunnel_meter *rpc_tunnel_meter_new(struct error *err)
+{
+	struct rpc_tunnel_meter *meter = calloc(1, sizeof(*meter));
+
+	if (meter)
+		meter->users = 1;
+	else
+		error_set(err, ERROR_NO_SPACE, "no memory for a count of bytes");
+	return meter;
+}
+
+uint64_t rpc_tunnel_meter_bytes(const struct rpc_tunnel_meter *meter)
+{
+	return meter ? atomic_load(&meter->bytes) : 0;
+}
+
+void rpc_tunnel_meter_drop(struct rpc_tunnel_meter *meter)
+{
+	if (meter && atomic_fetch_sub(&meter->users, 1) == 1)
+		free(meter);
 }
 
 static size_t held(const struct direction *direction)
@@ -82,26 +124,78 @@ static ssize_t plain(ssize_t result)
 	return result < 0 && (errno == EAGAIN || errno == EINTR) ? TLS_AGAIN : result;
 }
 
-static bool move_out(struct tunnel *tunnel)
+// Whoever writes small pieces must not make a record, and a packet, of each.
+static bool fill_out(struct tunnel *tunnel)
+{
+	struct direction *out = &tunnel->out;
+	size_t before =
+		tunnel->packs ? PACK_HEAD_BYTES : 0; // room for a head, so that nothing needs to be copied
+	bool moved = false;
+
+	while (!tunnel->unsent && !out->end_seen && !tunnel->frame.bytes && out->head == 0 &&
+		out->used < ENOUGH_BYTES && !tunnel->broken) {
+		size_t room = BUFFER_BYTES - before - out->used;
+		if (tunnel->packs && out->used == 0 && !moved)
+			pack_out_begin(tunnel->packs);
+		if (!filled(tunnel, out, plain(read(tunnel->fd, out->buffer + before + out->used, room))))
+			break;
+		moved = true;
+	}
+	return moved;
+}
+
+// What is held becomes what travels: itself, or a frame.
+static void make_frame(struct tunnel *tunnel)
+{
+	struct direction *out = &tunnel->out;
+	struct frame *frame = &tunnel->frame;
+
+	frame->bytes = out->buffer;
+	frame->length = out->used;
+	if (tunnel->packs)
+		frame->bytes = pack_out_seal(tunnel->packs, out->buffer, out->used, &frame->length);
+	frame->raw = out->used;
+	out->used = frame->length;
+}
+
+static bool empty_out(struct tunnel *tunnel)
 {
 	struct direction *out = &tunnel->out;
 	struct error ignored = ERROR_INIT;
 	bool moved = false;
 
-	// Whoever writes small pieces must not make a record, and a packet, of each.
-	while (!tunnel->unsent && !out->end_seen && out->head == 0 && out->used < ENOUGH_BYTES &&
-		!tunnel->broken) {
-		if (!filled(tunnel, out,
-			    plain(read(tunnel->fd, out->buffer + out->used, BUFFER_BYTES - out->used))))
-			break;
-		moved = true;
-	}
+	if (held(out) > 0 && !tunnel->frame.bytes)
+		make_frame(tunnel);
 	while (held(out) > 0 && !tunnel->broken) {
-		if (!emptied(tunnel, out,
-			    tls_session_write(tunnel->tls, out->buffer + out->head, held(out), &ignored)))
+		ssize_t put =
+			tls_session_write(tunnel->tls, tunnel->frame.bytes + out->head, held(out), &ignored);
+		if (put > 0 && tunnel->meter)
+			atomic_fetch_add(&tunnel->meter->bytes, (uint64_t)put);
+		if (!emptied(tunnel, out, put))
 			break;
 		moved = true;
 	}
+	return moved;
+}
+
+// The frame is with the kernel.
+static void end_frame(struct tunnel *tunnel)
+{
+	struct frame *frame = &tunnel->frame;
+
+	if (tunnel->packs && frame->bytes)
+		pack_out_gone(tunnel->packs, frame->raw, frame->length,
+			rpc_socket_unsent(tls_session_fd(tunnel->tls)));
+	frame->bytes = NULL;
+}
+
+static bool move_out(struct tunnel *tunnel)
+{
+	struct direction *out = &tunnel->out;
+	struct error ignored = ERROR_INIT;
+	bool moved = fill_out(tunnel);
+
+	moved |= empty_out(tunnel);
 	if (out->end_seen && !out->end_told && held(out) == 0 && !tunnel->broken) {
 		int result = tls_session_end_write(tunnel->tls, &ignored);
 		out->end_told = result == 0;
@@ -110,7 +204,29 @@ static bool move_out(struct tunnel *tunnel)
 	int sent = tunnel->broken ? 0 : tls_session_flush(tunnel->tls, &ignored);
 	tunnel->unsent = sent == TLS_AGAIN;
 	tunnel->broken |= sent == -1;
+	if (sent == 0 && held(out) == 0)
+		end_frame(tunnel);
 	return moved;
+}
+
+// What comes in as frames: true if something was done.
+static bool fill_unpacked(struct tunnel *tunnel, struct direction *in)
+{
+	struct error err = ERROR_INIT;
+	uint8_t *into, *output = in->buffer + in->used;
+	size_t made = 0, wants = pack_in_wants(tunnel->unpacks, output, BUFFER_BYTES - in->used, &into);
+	ssize_t got = wants ? tls_session_read(tunnel->tls, into, wants, &err) : TLS_AGAIN;
+
+	if (got == 0 && !pack_in_between(tunnel->unpacks))
+		got = error_set(&err, ERROR_PROTOCOL, "a packed stream ends within a frame");
+	if (got > 0 && pack_in_came(tunnel->unpacks, output, (size_t)got, &made, &err) < 0)
+		got = -1;
+	if (got == -1 && err.code == ERROR_PROTOCOL)
+		log_warning("the stream of a move is refused: %s", err.message);
+	if (got <= 0)
+		return filled(tunnel, in, got);
+	in->used += made;
+	return true;
 }
 
 static bool move_in(struct tunnel *tunnel)
@@ -121,9 +237,12 @@ static bool move_in(struct tunnel *tunnel)
 
 	// A read gives one record at most: several make one write.
 	while (!in->end_seen && in->used < BUFFER_BYTES && in->head == 0 && !tunnel->broken) {
-		if (!filled(tunnel, in,
-			    tls_session_read(
-				    tunnel->tls, in->buffer + in->used, BUFFER_BYTES - in->used, &ignored)))
+		if (tunnel->unpacks) {
+			if (!fill_unpacked(tunnel, in))
+				break;
+		} else if (!filled(tunnel, in,
+				   tls_session_read(tunnel->tls, in->buffer + in->used,
+					   BUFFER_BYTES - in->used, &ignored)))
 			break;
 		moved = true;
 	}
@@ -206,28 +325,54 @@ static int start_thread(struct tunnel *tunnel)
 	return result;
 }
 
-int rpc_tunnel_start(struct tls_session *tls, int *fd, struct error *err)
+// Takes the session, on failure too.
+static struct tunnel *tunnel_new(struct tls_session *tls, enum rpc_tunnel_pack pack, struct error *err)
 {
-	int ends[2] = { -1, -1 }, size = SOCKET_BUFFER_BYTES;
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 
-	if (tunnel) {
-		tunnel->in.buffer = malloc(BUFFER_BYTES);
-		tunnel->out.buffer = malloc(BUFFER_BYTES);
-	}
-	if (!tunnel || !tunnel->in.buffer || !tunnel->out.buffer ||
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
-		error_set_errno(err, errno, "cannot set up a tunnel");
-		if (tunnel) {
-			free(tunnel->in.buffer);
-			free(tunnel->out.buffer);
-		}
-		free(tunnel);
+	if (!tunnel) {
+		error_set(err, ERROR_NO_SPACE, "no memory for a tunnel");
 		tls_session_free(tls);
-		return -1;
+		return NULL;
 	}
 	tunnel->tls = tls;
+	tunnel->fd = -1;
+	tunnel->in.buffer = malloc(BUFFER_BYTES);
+	tunnel->out.buffer = malloc(BUFFER_BYTES);
+	if (pack == RPC_TUNNEL_PACKS || pack == RPC_TUNNEL_PACKS_ALWAYS)
+		tunnel->packs = pack_out_new(pack == RPC_TUNNEL_PACKS_ALWAYS, err);
+	if (pack == RPC_TUNNEL_UNPACKS)
+		tunnel->unpacks = pack_in_new(err);
+	if (tunnel->in.buffer && tunnel->out.buffer &&
+		(pack == RPC_TUNNEL_PLAIN || tunnel->packs || tunnel->unpacks))
+		return tunnel;
+	error_set(err, ERROR_NO_SPACE, "no memory for a tunnel");
+	tunnel_free(tunnel);
+	return NULL;
+}
+
+int rpc_tunnel_start(struct tls_session *tls, int *fd, struct error *err)
+{
+	return rpc_tunnel_start_packed(tls, RPC_TUNNEL_PLAIN, NULL, fd, err);
+}
+
+int rpc_tunnel_start_packed(struct tls_session *tls, enum rpc_tunnel_pack pack,
+	struct rpc_tunnel_meter *meter, int *fd, struct error *err)
+{
+	int ends[2] = { -1, -1 }, size = SOCKET_BUFFER_BYTES;
+	struct tunnel *tunnel = tunnel_new(tls, pack, err);
+
+	if (!tunnel)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		error_set_errno(err, errno, "cannot set up a tunnel");
+		tunnel_free(tunnel);
+		return -1;
+	}
 	tunnel->fd = ends[0];
+	tunnel->meter = meter;
+	if (meter)
+		atomic_fetch_add(&meter->users, 1);
 	for (int i = 0; i < 2; i++)
 		setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	rpc_socket_tune(tls_session_fd(tls), RPC_SOCKET_TUNNEL_DEAD_MS);

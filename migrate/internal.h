@@ -3,12 +3,13 @@
 #ifndef MIGRATE_INTERNAL_H
 #define MIGRATE_INTERNAL_H
 
+#include "common/rpc-tunnel.h"
 #include "migrate/copy-rule.h"
 #include "migrate/migrate.h"
 #include "migrate/move-state.h"
 #include "migrate/quick-memory.h"
 
-#define MOVE_PROTOCOL 4u
+#define MOVE_PROTOCOL 5u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
@@ -26,6 +27,7 @@ struct move_vm { // one VM that has a QEMU
 	char name[64];
 	int stream; // a descriptor until QEMU has it; -1: none yet
 	struct quick_memory *memory; // of a quick move, past QEMU; NULL: QEMU's stream has all of it
+	struct rpc_tunnel_meter *meter; // source: what its QEMU's stream has become on the wire
 	pid_t pid; // source: of the QEMU that the move was prepared for
 	uint32_t devices; // source: a sum of its definition then: devices may come and go
 	struct copy_view copy; // source, live

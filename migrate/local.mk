@@ -6,6 +6,7 @@ libmigrate_a_SOURCES = \
 	migrate/each.c \
 	migrate/handlers.c \
 	migrate/journal.c \
+	migrate/memory-pack.c migrate/memory-pack.h \
 	migrate/memory-wire.c migrate/memory-wire.h \
 	migrate/move-state.c \
 	migrate/moves.c \
@@ -21,4 +22,4 @@ libmigrate_a_SOURCES = \
 
 noinst_HEADERS += migrate/migrate.h migrate/internal.h migrate/copy-rule.h migrate/cpu-check.h migrate/move-state.h
 EXTRA_DIST += migrate/PROTOCOL.md
-EXTRA_DIST += tests/integration/test-move-quick-cut.sh tests/integration/move-parties.sh tests/integration/test-move-matrix-lab.sh
+EXTRA_DIST += tests/integration/test-move-quick-cut.sh tests/integration/test-move-packed.sh tests/integration/move-parties.sh tests/integration/test-move-matrix-lab.sh

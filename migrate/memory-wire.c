@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "migrate/memory-pack.h"
 
 #define MAGIC 0x314d4648u // "HFM1"
 
@@ -25,6 +26,7 @@ void memory_head_encode(const struct memory_head *head, uint8_t bytes[MEMORY_HEA
 	put32(bytes, MAGIC);
 	bytes[4] = (uint8_t)head->kind;
 	bytes[5] = head->backend;
+	bytes[6] = head->packed;
 	put32(bytes + 8, head->number);
 	put32(bytes + 12, head->count);
 	if (head->kind == MEMORY_CHUNK) {
@@ -67,9 +69,10 @@ int memory_head_decode(const uint8_t bytes[MEMORY_HEAD_BYTES], const struct save
 
 	*head = (struct memory_head){ .kind = (enum memory_kind)bytes[4],
 		.backend = bytes[5],
+		.packed = bytes[6],
 		.number = get32(bytes + 8),
 		.count = get32(bytes + 12) };
-	if (get32(bytes) != MAGIC || bytes[6] || bytes[7])
+	if (get32(bytes) != MAGIC || bytes[6] > (head->kind == MEMORY_CHUNK) || bytes[7])
 		return wrong(err, "no head where one should be");
 	if (head->kind == MEMORY_CHUNK) {
 		memcpy(head->pages, bytes + 16, RAM_BITMAP_BYTES);
@@ -115,26 +118,45 @@ static int look_at(struct memory_wire *wire, struct memory_head *head, struct er
 	return found < 0 ? -1 : 0;
 }
 
-static int send_chunk(struct memory_wire *wire, const struct memory_head *head, memory_give_fn *give,
-	void *lane, struct error *err)
+static int send_pages(const struct memory_head *head, const uint8_t *chunk, memory_give_fn *give, void *lane,
+	struct error *err)
 {
-	uint8_t bytes[MEMORY_HEAD_BYTES];
-	const uint8_t *chunk = wire->map[head->backend] + (uint64_t)head->number * SAVE_CHUNK_BYTES;
 	unsigned page = 0, run;
 
-	memory_head_encode(head, bytes);
-	if (give(lane, bytes, sizeof(bytes), err) < 0)
-		return -1;
 	for (ram_pages_run(head->pages, &page, &run); run; ram_pages_run(head->pages, &page, &run)) {
 		if (give(lane, chunk + page * SAVE_PAGE, run * SAVE_PAGE, err) < 0)
 			return -1;
 		page += run;
 	}
-	atomic_fetch_add(&wire->bytes, (uint64_t)head->count * SAVE_PAGE);
 	return 0;
 }
 
-int memory_send(struct memory_wire *wire, memory_give_fn *give, void *lane, struct error *err)
+static int send_chunk(struct memory_wire *wire, struct memory_head *head, memory_give_fn *give, void *lane,
+	struct memory_pack *pack, struct error *err)
+{
+	uint8_t bytes[MEMORY_HEAD_BYTES];
+	const uint8_t *chunk = wire->map[head->backend] + (uint64_t)head->number * SAVE_CHUNK_BYTES;
+	uint64_t count = (uint64_t)head->count * SAVE_PAGE;
+
+	head->packed = pack && memory_pack_wants(pack, head, chunk);
+	memory_head_encode(head, bytes);
+	if (give(lane, bytes, sizeof(bytes), err) < 0)
+		return -1;
+	if (head->packed) {
+		if (memory_pack_send(pack, head, chunk, give, lane, err) < 0)
+			return -1;
+	} else {
+		if (send_pages(head, chunk, give, lane, err) < 0)
+			return -1;
+		if (pack)
+			memory_pack_sent_plain(pack, count, lane);
+	}
+	atomic_fetch_add(&wire->bytes, count);
+	return 0;
+}
+
+int memory_send(struct memory_wire *wire, memory_give_fn *give, void *lane, struct memory_pack *pack,
+	struct error *err)
 {
 	uint64_t number, chunks = ram_chunks(wire->rams);
 	struct memory_head end = { .kind = MEMORY_END, .count = (uint32_t)chunks };
@@ -148,7 +170,7 @@ int memory_send(struct memory_wire *wire, memory_give_fn *give, void *lane, stru
 			return -1;
 		if (!head.count)
 			continue;
-		if (send_chunk(wire, &head, give, lane, err) < 0)
+		if (send_chunk(wire, &head, give, lane, pack, err) < 0)
 			return -1;
 		end.number++;
 		end.lane_pages += head.count;
@@ -173,24 +195,37 @@ static int note_seen(struct memory_wire *wire, const struct memory_head *head, s
 	return twice ? wrong(err, "a piece comes twice") : 0;
 }
 
-static int receive_chunk(struct memory_wire *wire, const struct memory_head *head, memory_take_fn *take,
-	void *lane, struct error *err)
+static int receive_pages(
+	const struct memory_head *head, uint8_t *chunk, memory_take_fn *take, void *lane, struct error *err)
 {
-	uint8_t *chunk = wire->map[head->backend] + (uint64_t)head->number * SAVE_CHUNK_BYTES;
 	unsigned page = 0, run;
 
-	if (note_seen(wire, head, err) < 0)
-		return -1;
 	for (ram_pages_run(head->pages, &page, &run); run; ram_pages_run(head->pages, &page, &run)) {
 		if (take(lane, chunk + page * SAVE_PAGE, run * SAVE_PAGE, err) < 0)
 			return -1;
 		page += run;
 	}
-	atomic_fetch_add(&wire->bytes, (uint64_t)head->count * SAVE_PAGE);
 	return 0;
 }
 
-int memory_receive(struct memory_wire *wire, memory_take_fn *take, void *lane, struct error *err)
+static int receive_chunk(struct memory_wire *wire, const struct memory_head *head, memory_take_fn *take,
+	void *lane, struct memory_pack *pack, struct error *err)
+{
+	uint8_t *chunk = wire->map[head->backend] + (uint64_t)head->number * SAVE_CHUNK_BYTES;
+
+	if (head->packed && !pack)
+		return wrong(err, "a packed piece, which was not agreed");
+	if (note_seen(wire, head, err) < 0)
+		return -1;
+	int result = head->packed ? memory_pack_receive(pack, head, chunk, take, lane, err)
+				  : receive_pages(head, chunk, take, lane, err);
+	if (result == 0)
+		atomic_fetch_add(&wire->bytes, (uint64_t)head->count * SAVE_PAGE);
+	return result;
+}
+
+int memory_receive(struct memory_wire *wire, memory_take_fn *take, void *lane, struct memory_pack *pack,
+	struct error *err)
 {
 	uint8_t bytes[MEMORY_HEAD_BYTES];
 	struct memory_head head;
@@ -202,7 +237,7 @@ int memory_receive(struct memory_wire *wire, memory_take_fn *take, void *lane, s
 			return -1;
 		if (head.kind == MEMORY_END)
 			break;
-		if (receive_chunk(wire, &head, take, lane, err) < 0)
+		if (receive_chunk(wire, &head, take, lane, pack, err) < 0)
 			return -1;
 		chunks++;
 		pages += head.count;

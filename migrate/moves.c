@@ -76,6 +76,7 @@ void move_free(struct move *move)
 	for (size_t i = 0; i < move->vm_count; i++) {
 		cleanup_fd_p(&move->vms[i].stream);
 		quick_memory_free(move->vms[i].memory);
+		rpc_tunnel_meter_drop(move->vms[i].meter);
 	}
 	move_pause_clear(move);
 	rpc_client_free(move->control);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/rpc-socket.h"
 #include "common/task.h"
 #include "hypervisor/crew.h"
 #include "hypervisor/guest-ram.h"
@@ -31,16 +32,22 @@ struct quick_memory {
 	struct save_memory files;
 	struct memory_wire wire;
 	struct tls_session *lanes[QUICK_LANES_MAX];
+	struct memory_pack *packs[QUICK_LANES_MAX]; // NULL: nothing is packed
 	unsigned lane_count;
 	bool sends;
 	uint64_t bandwidth;
 	int64_t begin_us;
-	_Atomic uint64_t spent; // bytes given to lanes
+	_Atomic uint64_t spent; // bytes given to lanes, as they travel
 	pthread_t leader;
 	bool started;
 	int over; // eventfd: the leader has ended
 	int result; // of the leader
 	struct error err;
+};
+
+struct lane { // as its thread sees it
+	struct quick_memory *memory;
+	struct tls_session *tls;
 };
 
 // ---- life
@@ -75,6 +82,8 @@ void quick_memory_free(struct quick_memory *memory)
 			munmap(memory->wire.map[i], memory->header.rams[i].bytes);
 	for (unsigned i = 0; i < memory->lane_count; i++)
 		tls_session_free(memory->lanes[i]);
+	for (unsigned i = 0; i < memory->lane_count; i++)
+		memory_pack_free(memory->packs[i]);
 	save_memory_done(&memory->files);
 	memory_wire_done(&memory->wire);
 	cleanup_fd_p(&memory->over);
@@ -91,6 +100,11 @@ void quick_memory_stop(struct quick_memory *memory)
 uint64_t quick_memory_bytes(const struct quick_memory *memory)
 {
 	return memory ? atomic_load(&memory->wire.bytes) : 0;
+}
+
+uint64_t quick_memory_wire_bytes(const struct quick_memory *memory)
+{
+	return memory ? atomic_load(&memory->spent) : 0;
 }
 
 // ---- open
@@ -162,6 +176,24 @@ static int map_target(void *data, struct error *err)
 	return 0;
 }
 
+static uint64_t unsent(void *data)
+{
+	const struct lane *lane = data;
+
+	return rpc_socket_unsent(tls_session_fd(lane->tls));
+}
+
+static int open_packs(struct quick_memory *memory, enum quick_pack pack, struct error *err)
+{
+	for (unsigned i = 0; pack != QUICK_PLAIN && i < memory->lane_count; i++) {
+		memory->packs[i] = memory->sends ? memory_pack_out(pack == QUICK_PACKS_ALWAYS, unsent, err)
+						 : memory_pack_in(err);
+		if (!memory->packs[i])
+			return -1;
+	}
+	return 0;
+}
+
 static unsigned lanes_wanted(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -169,7 +201,7 @@ static unsigned lanes_wanted(void)
 	return processors < LANES_MIN ? LANES_MIN : processors > LANES_MAX ? LANES_MAX : (unsigned)processors;
 }
 
-int quick_memory_source(struct vm *vm, struct quick_memory **result, struct error *err)
+int quick_memory_source(struct vm *vm, enum quick_pack pack, struct quick_memory **result, struct error *err)
 {
 	struct quick_memory *memory = memory_new(lanes_wanted(), err);
 
@@ -177,7 +209,8 @@ int quick_memory_source(struct vm *vm, struct quick_memory **result, struct erro
 	if (!memory)
 		return -1;
 	memory->sends = true;
-	if (vm_stream_memory(vm, &memory->header, &memory->files, err) < 0 ||
+	if (open_packs(memory, pack, err) < 0 ||
+		vm_stream_memory(vm, &memory->header, &memory->files, err) < 0 ||
 		(memory->header.ram_count && task_offload(map_source, memory, err) < 0)) {
 		quick_memory_free(memory);
 		return -1;
@@ -218,7 +251,8 @@ int quick_memory_target(
 	struct quick_memory *memory = memory_new(stream->lanes, err);
 	if (!memory)
 		return -1;
-	if (open_rams(memory, vm, stream, err) < 0 || task_offload(map_target, memory, err) < 0) {
+	if (open_packs(memory, stream->packing ? QUICK_PACKS : QUICK_PLAIN, err) < 0 ||
+		open_rams(memory, vm, stream, err) < 0 || task_offload(map_target, memory, err) < 0) {
 		quick_memory_free(memory);
 		return -1;
 	}
@@ -258,11 +292,6 @@ void quick_memory_undescribe(Holdfast__MoveStream *stream)
 
 // ---- the threads
 
-struct lane {
-	struct quick_memory *memory;
-	struct tls_session *tls;
-};
-
 // What may have gone by now under the limit, and a little more, so that a pause is worth it.
 static void keep_pace(struct lane *lane, size_t count)
 {
@@ -286,8 +315,7 @@ static int give(void *data, const uint8_t *bytes, size_t count, struct error *er
 {
 	struct lane *lane = data;
 
-	if (lane->memory->bandwidth)
-		keep_pace(lane, count);
+	keep_pace(lane, count);
 	return tls_lane_give(lane->tls, bytes, count, err);
 }
 
@@ -302,8 +330,9 @@ static int run_lane(void *data, uint64_t number, uint8_t *buffer, struct error *
 {
 	struct quick_memory *memory = data;
 	struct lane lane = { memory, memory->lanes[number] };
-	int result = memory->sends ? memory_send(&memory->wire, give, &lane, err)
-				   : memory_receive(&memory->wire, take, &lane, err);
+	struct memory_pack *pack = memory->packs[number];
+	int result = memory->sends ? memory_send(&memory->wire, give, &lane, pack, err)
+				   : memory_receive(&memory->wire, take, &lane, pack, err);
 
 	if (result == 0 && memory->sends)
 		result = tls_lane_flush(lane.tls, err);

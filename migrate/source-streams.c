@@ -3,7 +3,9 @@
 // QEMU (quick-memory.h).
 #include "migrate/internal.h"
 
+#include <string.h>
 #include "common/cleanup.h"
+#include "common/pack.h"
 
 #define CONNECT_MS 5000u
 #define MAP_MS 60000u // the target maps all of the memory before it answers
@@ -40,19 +42,45 @@ static int open_lane(struct move *move, struct move_vm *entry, unsigned lane, st
 	return quick_memory_lane(entry->memory, lane, tls, err);
 }
 
+// As the node's configuration says. The target takes what is named in the request.
+static enum quick_pack packing_of(const struct move *move)
+{
+	const char *word = move->moves->hv->config.move_compression;
+
+	return strcmp(word, "off") == 0	      ? QUICK_PLAIN
+		: strcmp(word, "always") == 0 ? QUICK_PACKS_ALWAYS
+					      : QUICK_PACKS;
+}
+
+static int open_tunnel(
+	struct move_vm *entry, struct rpc_client *client, enum quick_pack packing, struct error *err)
+{
+	static const enum rpc_tunnel_pack packs[] = { RPC_TUNNEL_PLAIN, RPC_TUNNEL_PACKS,
+		RPC_TUNNEL_PACKS_ALWAYS };
+	struct tls_session *tls;
+
+	if (rpc_client_hijack_tls(client, &tls, err) < 0)
+		return -1;
+	if (!entry->meter)
+		entry->meter = rpc_tunnel_meter_new(NULL); // without memory for it nothing is counted
+	return rpc_tunnel_start_packed(tls, packs[packing], entry->meter, &entry->stream, err);
+}
+
 int source_open_streams(struct move *move, struct move_vm *entry, struct vm *vm, struct error *err)
 {
 	Holdfast__MoveStream stream = HOLDFAST__MOVE_STREAM__INIT;
+	enum quick_pack packing = packing_of(move);
 
 	stream.id = move->id;
 	stream.vm = entry->name;
+	stream.packing = packing == QUICK_PLAIN ? 0 : PACK_ZSTD;
 	if (move->kind == HOLDFAST__MOVE_KIND__MOVE_QUICK &&
-		(quick_memory_source(vm, &entry->memory, err) < 0 ||
+		(quick_memory_source(vm, packing, &entry->memory, err) < 0 ||
 			(entry->memory && quick_memory_describe(entry->memory, &stream, err) < 0)))
 		return -1;
 	struct rpc_client *client = agree(move, &stream, MAP_MS, err);
 	quick_memory_undescribe(&stream);
-	if (!client || rpc_client_hijack(client, &entry->stream, err) < 0)
+	if (!client || open_tunnel(entry, client, packing, err) < 0)
 		return -1;
 	for (unsigned lane = 1; lane <= stream.lanes; lane++)
 		if (open_lane(move, entry, lane, err) < 0)

@@ -185,6 +185,17 @@ static uint64_t memory_bytes(struct move *move)
 	return sum;
 }
 
+// What they have become on their way.
+static uint64_t wire_bytes(const struct move *move)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < move->vm_count; i++)
+		sum += rpc_tunnel_meter_bytes(move->vms[i].meter) +
+			quick_memory_wire_bytes(move->vms[i].memory);
+	return sum;
+}
+
 // The target's last step is what it did after its guests ran.
 static double settle_ms(const struct move *move)
 {
@@ -215,9 +226,10 @@ static void report(struct move *move)
 		snprintf(how, sizeof(how), " in %llu passes%s", (unsigned long long)passes,
 			move->rest_quick ? ", the last while it stood still" : "");
 	host_event(move->moves->hv, "move", move->group_name, NULL, now - move->begin_ms,
-		now - move->pause_ms - settle, steps, count, "%s move from %s to %s, %.1f MiB of memory%s",
+		now - move->pause_ms - settle, steps, count,
+		"%s move from %s to %s, %.1f MiB of memory, %.1f MiB on the wire%s",
 		is_live(move) ? "live" : "quick", move->moves->hv->config.node, move->peer,
-		(double)memory_bytes(move) / (1 << 20), how);
+		(double)memory_bytes(move) / (1 << 20), (double)wire_bytes(move) / (1 << 20), how);
 }
 
 // With the group's mutex held and the move prepared.

@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "common/cleanup.h"
+#include "common/pack.h"
 
 #define STREAM_WAIT_MS 5000u
 
@@ -71,6 +72,16 @@ static int open_memory(
 	return 0;
 }
 
+static int open_tunnel(struct rpc_call *call, const Holdfast__MoveStream *stream, int *fd, struct error *err)
+{
+	struct tls_session *tls;
+
+	if (rpc_call_hijack_tls(call, &tls, err) < 0)
+		return -1;
+	return rpc_tunnel_start_packed(
+		tls, stream->packing ? RPC_TUNNEL_UNPACKS : RPC_TUNNEL_PLAIN, NULL, fd, err);
+}
+
 static int bring_qemu_stream(
 	struct moves *moves, struct rpc_call *call, const Holdfast__MoveStream *stream, struct error *err)
 {
@@ -83,8 +94,12 @@ static int bring_qemu_stream(
 		return error_set(err, ERROR_BUSY, "VM %s has a stream already, or does not move", stream->vm);
 	if (stream->lanes > 0 && move->kind != HOLDFAST__MOVE_KIND__MOVE_QUICK)
 		return error_set(err, ERROR_PROTOCOL, "only a quick move's memory goes past QEMU");
+	if (stream->packing > PACK_ZSTD)
+		return error_set(err, ERROR_PROTOCOL,
+			"a stream that is packed in a way that this node does not know (%u)",
+			stream->packing);
 	if ((stream->lanes > 0 && open_memory(moves, stream, vm, err) < 0) ||
-		rpc_call_hijack(call, &fd, err) < 0)
+		open_tunnel(call, stream, &fd, err) < 0)
 		return -1;
 	move = still(moves, stream, &entry, &vm);
 	if (!move || !vm || entry->stream != -1)

@@ -84,9 +84,10 @@ class Link:
 
 class Pair:
     """Two hypervisords, as nodes a1 and b1, and one group with COUNT VMs. LINUX: the guest that writes all the time; else one that rests when its memory
-    is filled, for a size that Linux does not start in."""
+    is filled, for a size that Linux does not start in. SETTINGS: more lines of a node's configuration, by its name. HELD: MiB that the program in the guest
+    holds; 0: TOUCHED of the memory."""
 
-    def __init__(self, bench, memory_mib, count=1, linux=True, network=None):
+    def __init__(self, bench, memory_mib, count=1, linux=True, network=None, settings=None, held=0):
         self.tool, program = BUILD / "tests/tools/rpc-call", BUILD / "hypervisord"
         for path in (self.tool, BUILD / "tests/tools/make-pki"):
             if not path.exists():
@@ -96,7 +97,7 @@ class Pair:
         subprocess.run([BUILD / "tests/tools/make-pki", self.directory / "pki", "a1", "b1"], check=True)
         self.network = network or Loopback()
         self.address = self.network.address
-        system = self.linux(memory_mib) if linux else {}
+        system = self.linux(held or held_mib(memory_mib)) if linux else {}
         names = [f"vm{i}" for i in range(count)]
         self.spec = {"group": {"name": "web", "storage": "file", "preferred": ["a1", "b1"], "possible": ["a1", "b1"],
                                "directory": str(self.directory / "volumes"),
@@ -113,7 +114,7 @@ class Pair:
             home = self.directory / node
             home.mkdir()
             (home / "conf").write_text(f"[node]\nname={node}\naddress={self.address[node]}\n[hypervisor]\naccel=tcg\nmemory-reserve-mib=64\n"
-                                       f"uid-base={2100000 + 1000 * number}\nserial-directory={self.directory}\n[storage]\ndirectory={self.directory}/volumes\n")
+                                       f"uid-base={2100000 + 1000 * number}\nserial-directory={self.directory}\n[storage]\ndirectory={self.directory}/volumes\n{(settings or {}).get(node, '')}")
             self.daemons.append(subprocess.Popen(
                 [*self.network.at(node), program, "--config", home / "conf", "--run-dir", self.runs / node, "--state-dir", home / "state", "--pki", self.directory / "pki" / node,
                  "--log", home / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
@@ -125,14 +126,14 @@ class Pair:
         self.ask("a1", {"host_group_start": {"spec": self.spec, "generation": int(time.time() * 1000), "timeout_ms": 60000, "node": "a1"}})
         wait_until("the guests to have filled their memory", lambda: all(filled(self.console(name)) for name in names), FILL_S)
 
-    def linux(self, memory_mib):
+    def linux(self, held):
         """The part of a definition that starts it."""
         kernel, initrd = test_guest()
         for path in (kernel, initrd):
             shutil.copy(path, self.directory / path.name)
             (self.directory / path.name).chmod(0o644)
         return {"kernel": str(self.directory / kernel.name), "initrd": str(self.directory / initrd.name),
-                "append": f"console=ttyS0 quiet panic=-1 rate=5 memory={held_mib(memory_mib)},4"}
+                "append": f"console=ttyS0 quiet panic=-1 rate=5 memory={held},4"}
 
     def write_filler(self, memory_mib, count):
         """Puts a system that only fills memory on each disk."""

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // How much a tunnel carries: two tunnels over one TCP connection of this machine, a thread that writes into the one as QEMU does (256 KiB at
 // once) and one that reads from the other (32 KiB at once). Prints MiB/s. What is between the tunnels is in tunnel-tls.c and tunnel-plain.c.
-//   tunnel-rate-tls MIB PKI-OF-A PKI-OF-B      tunnel-rate-plain MIB
+// What goes through does not shrink. --packs: as frames, packed if that pays (common/pack-stream.h).
+//   tunnel-rate-tls [--packs] MIB PKI-OF-A PKI-OF-B      tunnel-rate-plain [--packs] MIB
 #include "tests/bench/tunnel-rate.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "common/cleanup.h"
 #include "common/rpc-tunnel.h"
@@ -98,6 +100,7 @@ struct rate {
 	struct loop *loop;
 	int argc;
 	char **argv;
+	bool packs;
 	int fds[2]; // of the tunnels, for those who use them
 	struct error err;
 	int result;
@@ -111,9 +114,12 @@ static int set_up(struct rate *rate, struct error *err)
 	if (connect_ends(ends, err) < 0 ||
 		tunnel_rate_sessions(ends, rate->argv + 2, rate->argc - 2, sessions, err) < 0)
 		return -1;
-	for (size_t i = 0; i < 2; i++)
-		if (rpc_tunnel_start(sessions[i], &rate->fds[i], err) < 0)
+	for (size_t i = 0; i < 2; i++) {
+		enum rpc_tunnel_pack pack = i ? RPC_TUNNEL_UNPACKS : RPC_TUNNEL_PACKS;
+		if (rpc_tunnel_start_packed(
+			    sessions[i], rate->packs ? pack : RPC_TUNNEL_PLAIN, NULL, &rate->fds[i], err) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -144,11 +150,16 @@ static int measure(const struct rate *rate, uint64_t bytes)
 
 int main(int argc, char **argv)
 {
-	struct rate rate = { .argc = argc, .argv = argv, .loop = loop_new() };
+	bool packs = argc > 1 && strcmp(argv[1], "--packs") == 0;
+	struct rate rate = { .loop = loop_new(), .packs = packs };
+	argc -= packs;
+	argv += packs;
+	rate.argc = argc;
+	rate.argv = argv;
 	unsigned long mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 
 	if (!mib || !rate.loop) {
-		fprintf(stderr, "usage: %s MIB [PKI-OF-A PKI-OF-B]\n", argv[0]);
+		fprintf(stderr, "usage: %s [--packs] MIB [PKI-OF-A PKI-OF-B]\n", argv[0]);
 		return 2;
 	}
 	if (!task_start(rate.loop, "set-up", set_up_task, &rate, &rate.err))

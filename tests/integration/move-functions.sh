@@ -82,6 +82,7 @@ set_up() {
         mkdir -p "$WORK/$node"
         printf '[node]\nname=%s\naddress=%s\n[hypervisor]\naccel=tcg\nuid-base=%d\nserial-directory=%s\n[storage]\ndirectory=%s\nimage-directory=%s\n' \
             $node "${ADDRESS[$node]}" $((2000000 + (RANDOM % 1000) * 100)) "$WORK" "$WORK/volumes" "$WORK" >"$WORK/$node/holdfast.conf"
+        [ -z "${COMPRESSION-}" ] || printf '[migration]\ncompression=%s\n' "$COMPRESSION" >>"$WORK/$node/holdfast.conf"
         start_daemon $node
     done
     for node in a1 b1; do

@@ -25,7 +25,7 @@ goes_on_here() { # goes_on_here AFTER
 begin_on_a1
 prepare a1 b1 quick "\"bandwidth\": $((64 * MIB))" >/dev/null || fail "a move cannot be prepared"
 commit a1 b1 >/dev/null || fail "a move with a limit failed"
-jq -e '.pause_ms >= (.text | capture("(?<mib>[0-9.]+) MiB of memory").mib | tonumber) / 64 * 1000 * 0.95' <<<"$(last_move a1)" >/dev/null ||
+jq -e '.pause_ms >= (.text | capture("(?<mib>[0-9.]+) MiB on the wire").mib | tonumber) / 64 * 1000 * 0.95' <<<"$(last_move a1)" >/dev/null ||
     fail "a limit of 64 MiB/s was not kept: $(last_move a1)"
 goes_on
 move_to b1 a1 quick

@@ -84,9 +84,15 @@ static int serve_hijack(struct rpc_call *call, const Holdfast__Request *request,
 	void *data, struct error *err)
 {
 	struct fixture *fixture = data;
+	struct tls_session *tls;
 
-	if (rpc_call_hijack(call, &fixture->hijacked_fd, err) < 0)
+	if (!fixture->packed) {
+		if (rpc_call_hijack(call, &fixture->hijacked_fd, err) < 0)
+			return -1;
+	} else if (rpc_call_hijack_tls(call, &tls, err) < 0 ||
+		rpc_tunnel_start_packed(tls, RPC_TUNNEL_UNPACKS, NULL, &fixture->hijacked_fd, err) < 0) {
 		return -1;
+	}
 	task_wake(&fixture->hijacked);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "common/loop.h"
+#include "common/rpc-tunnel.h"
 #include "common/rpc.h"
 #include "common/task.h"
 
@@ -21,6 +22,9 @@ struct fixture {
 	bool gone_called;
 	struct task_wait hijacked;
 	int hijacked_fd;
+	bool packed;				// the tunnel: the server takes frames apart, the client does as follows
+	enum rpc_tunnel_pack client_pack;
+	struct rpc_tunnel_meter *meter;
 	unsigned events_sent;			// by the flood
 	char caller[128];			// of the last ping: kind and name
 	int line;				// of the check that failed

@@ -50,7 +50,8 @@ static void what_is_saved_is_loaded(void **state)
 	struct config config, again;
 	assert_ok(
 		load("[node]\nname=a1\nsite=a\naddress=10.0.0.1\n[hypervisor]\naccel=tcg\nuid-base=3000000\n"
-		     "memory-reserve-mib=128\n[migration]\nbandwidth=40\n[storage]\npool=vg0\n",
+		     "memory-reserve-mib=128\n[migration]\nbandwidth=40\ncompression=off\n[storage]\npool="
+		     "vg0\n",
 			&config, &err),
 		err);
 	assert_string_equal(config.node, "a1");
@@ -59,6 +60,7 @@ static void what_is_saved_is_loaded(void **state)
 	assert_ok(config_load(path, &again, &err), err);
 	assert_string_equal(again.node, "a1");
 	assert_int_equal(again.move_bandwidth_mib, 40);
+	assert_string_equal(again.move_compression, "off");
 	assert_string_equal(again.site, "a");
 	assert_string_equal(again.address, "10.0.0.1");
 	assert_string_equal(again.accel, "tcg");

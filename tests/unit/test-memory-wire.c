@@ -14,6 +14,7 @@
 #define LANES 2
 #define BYTES_0 (2 * SAVE_CHUNK_BYTES + 40 * SAVE_PAGE) // its last chunk is short
 #define BYTES_1 (3 * SAVE_PAGE)
+#define NOISE_PAGE 130 // of a chunk that text surrounds
 
 struct stream { // what a lane carried
 	uint8_t *bytes;
@@ -29,6 +30,7 @@ struct world {
 	struct save_header rams;
 	struct side from, to;
 	struct stream streams[LANES];
+	bool packed, agreed;
 };
 
 static int give(void *data, const uint8_t *bytes, size_t count, struct error *err)
@@ -115,14 +117,22 @@ static int send_lane(void *data, uint64_t number, uint8_t *buffer, struct error 
 {
 	struct world *world = data;
 
-	return memory_send(&world->from.wire, give, &world->streams[number], err);
+	struct memory_pack *pack = world->packed ? memory_pack_out(true, NULL, err) : NULL;
+	int result = memory_send(&world->from.wire, give, &world->streams[number], pack, err);
+
+	memory_pack_free(pack);
+	return result;
 }
 
 static int receive_lane(void *data, uint64_t number, uint8_t *buffer, struct error *err)
 {
 	struct world *world = data;
 
-	return memory_receive(&world->to.wire, take, &world->streams[number], err);
+	struct memory_pack *pack = world->agreed ? memory_pack_in(err) : NULL;
+	int result = memory_receive(&world->to.wire, take, &world->streams[number], pack, err);
+
+	memory_pack_free(pack);
+	return result;
 }
 
 static void send_all(struct world *world, size_t lanes)
@@ -166,6 +176,89 @@ static void holes_stay_holes(void **state)
 	assert_int_equal(fstat(world->to.fds[0], &after), 0);
 	assert_true(after.st_blocks < before.st_blocks); // without the page that is zero
 	assert_true(arrived(world));
+}
+
+// Pages that shrink in runs of all lengths, and some that do not.
+static void begin_packed(struct world *world)
+{
+	uint8_t *ram = world->from.wire.map[0];
+	uint32_t seed = 1;
+
+	for (unsigned page = 0; page < BYTES_0 / SAVE_PAGE; page++) {
+		bool noise = page >= NOISE_PAGE && page < NOISE_PAGE + 70;
+		for (unsigned i = 0; page % 7 && i < SAVE_PAGE; i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 17;
+			seed ^= seed << 5;
+			ram[page * SAVE_PAGE + i] = (uint8_t)(noise ? seed : page + i / 64);
+		}
+	}
+	world->packed = world->agreed = true;
+}
+
+static void packed_it_is_shorter_and_arrives(void **state)
+{
+	struct world *world = *state;
+	struct error err = ERROR_INIT;
+
+	begin_packed(world);
+	send_all(world, LANES);
+	size_t sent = world->streams[0].used + world->streams[1].used;
+	assert_true(sent < world->from.wire.bytes / 2);
+	assert_int_equal(crew_run(receive_lane, world, LANES, LANES, NULL, &err), 0);
+	assert_true(arrived(world));
+	assert_int_equal(world->to.wire.bytes, world->from.wire.bytes);
+}
+
+static void packed_it_must_be_agreed(void **state)
+{
+	struct world *world = *state;
+	struct error err = ERROR_INIT;
+
+	begin_packed(world);
+	world->agreed = false;
+	send_all(world, 1);
+	assert_int_equal(receive_lane(world, 0, NULL, &err), -1);
+	assert_int_equal(err.code, ERROR_PROTOCOL);
+	assert_non_null(strstr(err.message, "was not agreed"));
+	assert_int_equal(world->streams[0].at, MEMORY_HEAD_BYTES);
+}
+
+// A frame may not go on behind the pages that its chunk's head names, nor may anything be cut off.
+static void a_false_packed_chunk_is_refused(void **state)
+{
+	struct world *world = *state;
+	struct stream *stream = &world->streams[0];
+	struct memory_head head;
+	struct error err = ERROR_INIT;
+
+	begin_packed(world);
+	send_all(world, 1);
+	size_t whole = stream->used;
+	for (size_t cut = 0; cut < whole; cut += cut < 200 || whole - cut < 200 ? 1 : 997) {
+		error_clear(&err);
+		memset(world->to.wire.seen, 0, 1);
+		stream->used = cut;
+		stream->at = 0;
+		assert_int_equal(receive_lane(world, 0, NULL, &err), -1);
+		assert_int_equal(err.code, ERROR_UNREACHABLE);
+	}
+	stream->used = whole;
+	assert_int_equal(memory_head_decode(stream->bytes, &world->rams, &head, &err), 0);
+	assert_true(head.packed && head.count > 1);
+	head.count = 1;
+	memset(head.pages, 0, sizeof(head.pages));
+	head.pages[0] = 2;
+	memory_head_encode(&head, stream->bytes);
+	memset(world->to.wire.map[0], 0, BYTES_0);
+	error_clear(&err);
+	memset(world->to.wire.seen, 0, 1);
+	stream->at = 0;
+	assert_int_equal(receive_lane(world, 0, NULL, &err), -1);
+	assert_int_equal(err.code, ERROR_PROTOCOL);
+	assert_non_null(strstr(err.message, "more than the pages of a piece"));
+	for (size_t i = 0; i < BYTES_0; i++)
+		assert_int_equal(world->to.wire.map[0][i], 0);
 }
 
 static void a_cut_stream_is_refused(void **state)
@@ -233,7 +326,9 @@ static void a_hostile_head_is_refused(void **state)
 		{ 4, MEMORY_END, "no known kind" }, // with a bitmap
 		{ 5, 2, "a memory that is not there" },
 		{ 5, 255, "a memory that is not there" },
-		{ 6, 1, "no head" },
+		{ 6, 1, "a packed piece, which was not agreed" },
+		{ 6, 2, "no head" },
+		{ 7, 1, "no head" },
 		{ 8, 3, "behind the memory's end" },
 		{ 11, 0x80, "behind the memory's end" },
 		{ 12, 2, "its count of pages" },
@@ -286,6 +381,9 @@ static void an_end_of_other_memory_is_refused(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(all_of_it_arrives, begin, end),
 	cmocka_unit_test_setup_teardown(holes_stay_holes, begin, end),
+	cmocka_unit_test_setup_teardown(packed_it_is_shorter_and_arrives, begin, end),
+	cmocka_unit_test_setup_teardown(packed_it_must_be_agreed, begin, end),
+	cmocka_unit_test_setup_teardown(a_false_packed_chunk_is_refused, begin, end),
 	cmocka_unit_test_setup_teardown(a_cut_stream_is_refused, begin, end),
 	cmocka_unit_test_setup_teardown(what_is_missing_or_comes_twice_is_refused, begin, end),
 	cmocka_unit_test_setup_teardown(a_hostile_head_is_refused, begin, end),

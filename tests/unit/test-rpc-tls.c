@@ -253,6 +253,7 @@ struct stream {
 	unsigned seed;
 	size_t bytes;
 	uint64_t sum;
+	bool dull; // every second piece is
 };
 
 static uint64_t sum_of(uint64_t sum, const uint8_t *bytes, size_t count)
@@ -279,7 +280,9 @@ static int write_stream(void *data, struct error *err)
 	while (sent < stream->bytes) {
 		size_t count = stream->bytes - sent < sizeof(piece) ? stream->bytes - sent : sizeof(piece);
 		for (size_t i = 0; i < count; i++)
-			piece[i] = (uint8_t)((stream->seed = stream->seed * 1103515245 + 12345) >> 16);
+			piece[i] = stream->dull && sent / sizeof(piece) % 2
+				? (uint8_t)(i / 300)
+				: (uint8_t)((stream->seed = stream->seed * 1103515245 + 12345) >> 16);
 		stream->sum = sum_of(stream->sum, piece, count);
 		for (size_t put = 0; put < count;) {
 			ssize_t now = send(stream->fd, piece + put, count - put, MSG_NOSIGNAL);
@@ -338,6 +341,7 @@ static int open_tunnel(struct fixture *fixture, struct pki *pki, int *fd, struct
 	Holdfast__Request request = RPC_REQUEST_INIT;
 	Holdfast__VmCreate create = HOLDFAST__VM_CREATE__INIT;
 	struct rpc_client *client = rpc_connect_tls("127.0.0.1", pki->port, "a1", pki->b1_tls, 30000, err);
+	struct tls_session *tls;
 
 	if (!client)
 		return -1;
@@ -346,11 +350,15 @@ static int open_tunnel(struct fixture *fixture, struct pki *pki, int *fd, struct
 	if (rpc_client_do(client, &request, 30000, err) < 0 ||
 		task_wait(&fixture->hijacked, 30000, "hand-over", err) < 0)
 		return -1;
-	return rpc_client_hijack(client, fd, err);
+	if (!fixture->packed)
+		return rpc_client_hijack(client, fd, err);
+	if (rpc_client_hijack_tls(client, &tls, err) < 0)
+		return -1;
+	return rpc_tunnel_start_packed(tls, fixture->client_pack, fixture->meter, fd, err);
 }
 
 // 64 MiB one way and 8 MiB the other at the same time; each end is passed on by itself.
-static void tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
+static void carry_both_ways(struct fixture *data, struct pki *pki)
 {
 	struct error err = ERROR_INIT;
 	struct task_wait done = { 0 };
@@ -359,7 +367,7 @@ static void tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
 
 	CHECK_OK(open_tunnel(data, pki, &fd, &err), err);
 	struct stream streams[4] = {
-		{ .fd = fd, .seed = 1, .bytes = TUNNEL_BYTES },
+		{ .fd = fd, .seed = 1, .bytes = TUNNEL_BYTES, .dull = true },
 		{ .fd = data->hijacked_fd },
 		{ .fd = data->hijacked_fd, .seed = 2, .bytes = TUNNEL_BYTES / 8 },
 		{ .fd = fd },
@@ -376,7 +384,62 @@ static void tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
 	CHECK(streams[1].bytes == TUNNEL_BYTES && streams[1].sum == streams[0].sum);
 	CHECK(streams[3].bytes == TUNNEL_BYTES / 8 && streams[3].sum == streams[2].sum);
 }
+
+static void tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
+{
+	carry_both_ways(data, pki);
+}
 TLS_TEST(tunnel_carries_both_ways)
+
+// The way there is packed, the way back is as it is.
+static void packed_tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
+{
+	struct error err = ERROR_INIT;
+
+	data->packed = true;
+	data->client_pack = RPC_TUNNEL_PACKS_ALWAYS;
+	CHECK(data->meter = rpc_tunnel_meter_new(&err));
+	carry_both_ways(data, pki);
+	uint64_t sent = rpc_tunnel_meter_bytes(data->meter);
+	CHECK(sent > TUNNEL_BYTES / 2 && sent < TUNNEL_BYTES * 6 / 10);
+	rpc_tunnel_meter_drop(data->meter);
+}
+TLS_TEST(packed_tunnel_carries_both_ways)
+
+static void adaptive_tunnel_carries_both_ways_with(struct fixture *data, struct pki *pki)
+{
+	data->packed = true;
+	data->client_pack = RPC_TUNNEL_PACKS;
+	carry_both_ways(data, pki);
+}
+TLS_TEST(adaptive_tunnel_carries_both_ways)
+
+// A peer that sends what are no frames, or ends within one: the tunnel ends, and nothing of it comes out.
+static void false_frames_end_the_tunnel_with(struct fixture *data, struct pki *pki)
+{
+	static const struct {
+		const char *bytes;
+		size_t count;
+	} cases[] = { { "HFP0\1\0\0\0\2\0\0\0ab", 14 }, { "something else", 14 }, { "HFP0\4\0", 6 },
+		{ "HFP1\4\0\0\0\3\0\0\0abc", 15 }, { "HFP1\4\0\0\0\3\0\0\0a", 13 } };
+
+	data->packed = true;
+	data->client_pack = RPC_TUNNEL_PLAIN;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error err = ERROR_INIT;
+		struct stream incoming = { 0 };
+		cleanup_fd int fd = -1;
+		CHECK_OK(open_tunnel(data, pki, &fd, &err), err);
+		CHECK(send(fd, cases[i].bytes, cases[i].count, MSG_NOSIGNAL) == (ssize_t)cases[i].count);
+		shutdown(fd, SHUT_WR);
+		incoming.fd = data->hijacked_fd;
+		CHECK_OK(task_offload(read_stream, &incoming, &err), err);
+		CHECK(incoming.bytes == 0);
+		close(data->hijacked_fd);
+		data->hijacked_fd = -1;
+	}
+}
+TLS_TEST(false_frames_end_the_tunnel)
 
 static void tunnel_half_closes_with(struct fixture *data, struct pki *pki)
 {
@@ -435,6 +498,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(nobody_listens),
 	cmocka_unit_test(no_tls_is_refused),
 	cmocka_unit_test(tunnel_carries_both_ways),
+	cmocka_unit_test(packed_tunnel_carries_both_ways),
+	cmocka_unit_test(adaptive_tunnel_carries_both_ways),
+	cmocka_unit_test(false_frames_end_the_tunnel),
 	cmocka_unit_test(tunnel_half_closes),
 	cmocka_unit_test(tunnel_ends_when_one_side_closes),
 };

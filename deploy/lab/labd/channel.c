@@ -156,17 +156,12 @@ static void take_line(struct channel *channel, const char *line)
 	}
 }
 
-static enum loop_verdict channel_readable(int fd, short events, void *data)
+// What read() says: bytes that were taken, 0 at the end, -1 with errno.
+static ssize_t take_bytes(struct channel *channel)
 {
-	struct channel *channel = data;
 	char bytes[1024];
-	ssize_t count = read(fd, bytes, sizeof(bytes));
+	ssize_t count = read(channel->fd, bytes, sizeof(bytes));
 
-	(void)events;
-	if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
-		channel->reader = NULL; // the end of the process follows
-		return LOOP_STOP;
-	}
 	for (ssize_t i = 0; i < count; i++) {
 		if (bytes[i] != '\n') {
 			if (channel->line_bytes < sizeof(channel->line) - 1)
@@ -176,6 +171,19 @@ static enum loop_verdict channel_readable(int fd, short events, void *data)
 		channel->line[channel->line_bytes] = '\0';
 		channel->line_bytes = 0;
 		take_line(channel, channel->line);
+	}
+	return count;
+}
+
+static enum loop_verdict channel_readable(int fd, short events, void *data)
+{
+	struct channel *channel = data;
+	ssize_t count = take_bytes(channel);
+
+	(void)fd, (void)events;
+	if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+		channel->reader = NULL; // the end of the process follows
+		return LOOP_STOP;
 	}
 	return LOOP_CONTINUE;
 }
@@ -226,6 +234,9 @@ void channels_ended(struct channels *channels, unsigned node)
 	struct channel *channel = &channels->list[node];
 	struct exec_job *job;
 
+	// The node's end may be seen before its last words: that it switches itself off, or how a command ended.
+	while (channel->fd >= 0 && take_bytes(channel) > 0)
+		continue;
 	loop_source_remove(channel->reader);
 	loop_source_remove(channel->writer);
 	channel->reader = channel->writer = NULL;

@@ -40,8 +40,8 @@ macs=$(hf --json vm show v | jq -c '[.nics[].mac]')
 taps_are 0 || fail "taps before a start"
 hf group start g
 taps_are 3 || fail "$(taps) taps and not 3"
-ip -o link show master hfbr0 | grep -q 'link/ether fe:54:00:aa:bb:cc' || fail "a tap's address is not the guest's: $(ip -o link show master hfbr0)"
-ip -o link show master hfbr0 | grep -vq 'UP' && fail "a tap is not up"
+ip -o link show master hfbr0 | grep 'link/ether fe:54:00:aa:bb:cc' >/dev/null || fail "a tap's address is not the guest's: $(ip -o link show master hfbr0)"
+ip -o link show master hfbr0 | grep -v 'UP' >/dev/null && fail "a tap is not up"
 ip -o link show hfbr0 | grep -q 'link/ether 02:00:00:00:00:01' || fail "the bridge has changed its address"
 
 # Killed at once, by itself, with its keeper, on purpose: no tap stays.

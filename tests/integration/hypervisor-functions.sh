@@ -18,6 +18,8 @@ printf '[node]\nname=solo\n[storage]\ndirectory=%s/volumes\nimage-directory=%s\n
 hf() { holdfast --socket "$dir/run/hypervisord.sock" "$@"; }
 vm() { hf --json vm show "${2:-v}" | jq -r ".$1"; }
 vm_is() { [ "$(vm state "${2:-v}")" = "$1" ]; }
+# One QEMU, the one that is known, or none. A VM that is found dead is off for an instant before it is started again.
+agree() { if vm_is running || vm_is paused; then [ "$(qemus)" = "$(vm pid)" ]; else [ -z "$(qemus)" ]; fi; }
 group_is() { [ "$(hf --json group show "${2:-g}" | jq -r .state)" = "$1" ]; }
 
 hv_launch() {

@@ -33,9 +33,9 @@ settled() {
         (.[2] | length == 2 and all(.[]; .state == "online"))) | .[0].owner' <<<"$answers") || return 1
     [ "$(role "$now_on")" = 'ro:Primary ' ] && node_is b1 a1 online
 }
-runs_once() { # a move has a QEMU on either side for a while: what counts is who has the disk
-    [ "$(role a1)$(role b1)" != 'ro:Primary ro:Primary ' ]
-}
+# A move has a QEMU on either side for a while: what counts is who has the disk. It may be on its way (who asked for the move is dead, the move is not): so both
+# have it only if the first one has it before and after the other.
+runs_once() { [ "$(role a1)" != 'ro:Primary ' ] || [ "$(role b1)" != 'ro:Primary ' ] || [ "$(role a1)" != 'ro:Primary ' ]; }
 stops_since() { hf a1 --json events --since "$1" | jq '[.[] | select(.kind == "group-stopped" and .group == "web")] | length'; }
 
 strike() { # strike PARTY FROM TO
@@ -77,7 +77,7 @@ made_whole() { # made_whole PARTY FROM TO A_BOOT B_BOOT SINCE
 # death_in POINT PARTY KIND: the group is moved to the other node and PARTY dies at POINT. The guest runs on one side then, or is started again by a
 # failover; it is never stopped because of the move, and nothing of the failure is left.
 death_in() {
-    local point=$1 party=$2 kind=$3 from to node began move hit report status=0 a_boot b_boot
+    local point=$1 party=$2 kind=$3 from to node began move hit report now status=0 a_boot b_boot
     from=${now_on:-$(owner a1)}
     to=$([ "$from" = a1 ] && echo b1 || echo a1)
     node=$([ "${point%%:*}" = source ] && echo "$from" || echo "$to")
@@ -106,8 +106,9 @@ death_in() {
     wait $move || status=$?
     made_whole "$party" "$from" "$to" "$a_boot" "$b_boot" "$began" >/dev/null
     runs_once || fail "$kind $point $party: both sides have the disk"
-    goes_on 300 >/dev/null
+    now=$(acked)
     eventually 300 "$kind $point $party: the group is online and nothing of the failure is left" settled >/dev/null
+    eventually 300 "$kind $point $party: the guest goes on" acked_over $((now + 10)) >/dev/null # which it may have begun while the rest settled
     runs_once || fail "$kind $point $party: both sides have the disk"
     case $party in
     hypervisord | *-clusterd) [ "$(stops_since "$began")" = 0 ] || fail "$kind $point $party: the group was stopped because of a failed move" ;;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Every party of a move dies in every state of it, quick and live, in a lab on DRBD. HOLDFAST_KINDS, HOLDFAST_POINTS and HOLDFAST_PARTIES narrow it,
-# HOLDFAST_SECONDS ends it after a while; with the HOLDFAST_SEED that it said, HOLDFAST_FROM=N goes on after the first N. After a failure the nodes' logs are
-# in matrix-logs of the build directory.
+# HOLDFAST_SECONDS ends it after a while; with the HOLDFAST_SEED that it said, HOLDFAST_FROM=N goes on after the first N, and
+# HOLDFAST_TO=M ends it after the first M. After a failure the nodes' logs are in matrix-logs of the build directory.
 # needs: full
 # shellcheck source=tests/integration/lab-functions.sh
 . "$(dirname "$0")/lab-functions.sh"
@@ -33,7 +33,8 @@ with_guest
 count=0
 : "${HOLDFAST_FROM:=0}"
 mapfile -t deaths < <(all_deaths)
-for death in "${deaths[@]:HOLDFAST_FROM}"; do
+: "${HOLDFAST_TO:=${#deaths[@]}}"
+for death in "${deaths[@]:HOLDFAST_FROM:HOLDFAST_TO - HOLDFAST_FROM}"; do
     [ $SECONDS -lt "${HOLDFAST_SECONDS:-100000}" ] || break
     read -r kind point party <<<"$death"
     note "$((HOLDFAST_FROM + count)): $death"

@@ -12,7 +12,7 @@ libcommon_a_SOURCES = \
 	common/rpc-tunnel.c common/rpc-tunnel.h \
 	common/spawn.c common/spawn-private.h common/spawn-child.c common/spawn-detached.c \
 	common/task.c common/task-private.h common/task-switch.c common/task-sync.c \
-	common/tls.c common/tls-private.h common/tls-gcm.c common/tls-gcm.h common/tls-lane.c common/tls-lane.h common/tls-session.c common/tls-session.h common/tls-pki.c
+	common/tls.c common/tls-private.h common/tls-gcm.c common/tls-gcm.h common/tls-lane.c common/tls-lane.h common/tls-seal.c common/tls-seal.h common/tls-session.c common/tls-session.h common/tls-pki.c
 
 noinst_HEADERS += common/error.h common/cleanup.h common/log.h common/loop.h common/task.h common/frame.h common/tls.h \
 	common/cage.h common/rpc.h common/spawn.h common/file.h common/name.h common/config.h common/qcow2.h \

@@ -15,26 +15,51 @@
 #include "common/name.h"
 #include "common/task.h"
 #include "common/tls-private.h"
+#include "common/tls-seal.h"
 
 #define BULK_BUFFER_BYTES (128u << 10)
 #define CORK_BYTES (288u << 10) // what a tunnel reads at once, in records
+#define RECORD_BYTES (TLS_SEAL_MOST + TLS_SEAL_EXTRA)
+// How OpenSSL 3 gives a BIO the key of what is written; the number is the kTLS one of openssl/bio.h, which has no name in public.
+#define BIO_SET_SEAL 72
+#define BIO_SET_RECORD_TYPE 74
+#define BIO_CLEAR_RECORD_TYPE 75
+#define APPLICATION_DATA SSL3_RT_APPLICATION_DATA
 
 struct tls_session {
 	SSL *ssl;
 	BIO_METHOD *method;
 	int fd;
 	bool broken; // no good-bye any more
-	uint8_t *cork; // bulk: records that wait for tls_session_flush, from `head` to `used`
-	size_t head, used;
+	struct tls_seal *seal; // NULL: OpenSSL makes the records
+	uint8_t type; // of the next record that is sealed
+	bool bulk; // records wait for tls_session_flush; otherwise
+	bool held; // the one that waits is what OpenSSL tries again to write
+	uint8_t *cork; // NULL: nothing ever waits; what does is from `head` to `used`
+	size_t head, used, room;
 	char expected[64]; // the peer's node name; empty: any
 	char fingerprint[65]; // of the CA that a joining node trusts
 };
 
 // ---- the BIO
 
+// 0: nothing waits any more; else -1 and errno.
+static int send_cork(struct tls_session *session)
+{
+	while (session->head < session->used) {
+		ssize_t put = send(session->fd, session->cork + session->head, session->used - session->head,
+			MSG_NOSIGNAL);
+		if (put < 0)
+			return -1;
+		session->head += (size_t)put;
+	}
+	session->head = session->used = 0;
+	return 0;
+}
+
 static ssize_t put_in_cork(struct tls_session *session, const char *bytes, size_t count)
 {
-	if (count > CORK_BYTES - session->used) {
+	if (count > session->room - session->used) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -43,10 +68,35 @@ static ssize_t put_in_cork(struct tls_session *session, const char *bytes, size_
 	return (ssize_t)count;
 }
 
+// Without bulk it counts as written when the socket has the whole record: OpenSSL tries again with the same bytes until then.
+static ssize_t put_sealed(struct tls_session *session, const char *bytes, size_t count)
+{
+	if (!session->held) {
+		if (count + TLS_SEAL_EXTRA > session->room - session->used) {
+			errno = EAGAIN;
+			return -1;
+		}
+		size_t length = tls_seal_record(session->seal, session->type, (const uint8_t *)bytes, count,
+			session->cork + session->used);
+		if (!length) {
+			errno = EIO;
+			return -1;
+		}
+		session->used += length;
+		session->type = APPLICATION_DATA;
+		session->held = !session->bulk;
+	}
+	if (session->held && send_cork(session) < 0)
+		return -1;
+	session->held = false;
+	return (ssize_t)count;
+}
+
 static int bio_write(BIO *bio, const char *bytes, size_t count, size_t *written)
 {
 	struct tls_session *session = BIO_get_data(bio);
-	ssize_t put = session->cork ? put_in_cork(session, bytes, count)
+	ssize_t put = session->seal ? put_sealed(session, bytes, count)
+		: session->bulk     ? put_in_cork(session, bytes, count)
 				    : send(session->fd, bytes, count, MSG_NOSIGNAL);
 
 	BIO_clear_retry_flags(bio);
@@ -76,9 +126,33 @@ static int bio_read(BIO *bio, char *bytes, size_t count, size_t *got)
 	return 1;
 }
 
+// The key comes with the handshake's end. Without memory for it OpenSSL goes on by itself.
+static int take_seal(struct tls_session *session, const void *info)
+{
+	if (session->seal)
+		return 0;
+	session->cork = malloc(RECORD_BYTES);
+	session->seal = session->cork ? tls_seal_new(info) : NULL;
+	session->room = RECORD_BYTES;
+	session->type = APPLICATION_DATA;
+	return session->seal != NULL;
+}
+
 static long bio_control(BIO *bio, int command, long number, void *pointer)
 {
+	struct tls_session *session = BIO_get_data(bio);
+
 	switch (command) {
+	case BIO_SET_SEAL:
+		return number ? take_seal(session, pointer) : 0; // 0: what is read
+	case BIO_CTRL_GET_KTLS_SEND:
+		return session->seal != NULL;
+	case BIO_SET_RECORD_TYPE:
+		session->type = (uint8_t)number;
+		return 1;
+	case BIO_CLEAR_RECORD_TYPE:
+		session->type = APPLICATION_DATA;
+		return 1;
 	case BIO_CTRL_FLUSH:
 		return 1;
 	case BIO_CTRL_EOF:
@@ -220,6 +294,7 @@ void tls_session_free(struct tls_session *session)
 			session->broken = true; // it cannot be said any more
 	}
 	SSL_free(session->ssl);
+	tls_seal_free(session->seal);
 	free(session->cork);
 	BIO_meth_free(session->method);
 	close(session->fd);
@@ -419,25 +494,23 @@ int tls_session_end_write(struct tls_session *session, struct error *err)
 
 int tls_session_flush(struct tls_session *session, struct error *err)
 {
-	while (session->head < session->used) {
-		ssize_t put = send(session->fd, session->cork + session->head, session->used - session->head,
-			MSG_NOSIGNAL);
-		if (put < 0 && (errno == EAGAIN || errno == EINTR))
-			return TLS_AGAIN;
-		if (put < 0) {
-			session->broken = true;
-			return error_set_errno(err, errno, "the connection broke");
-		}
-		session->head += (size_t)put;
-	}
-	session->head = session->used = 0;
-	return 0;
+	if (send_cork(session) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EINTR)
+		return TLS_AGAIN;
+	session->broken = true;
+	return error_set_errno(err, errno, "the connection broke");
 }
 
 void tls_session_set_bulk(struct tls_session *session)
 {
 	// Without memory for it each record is a packet, as before.
-	session->cork = malloc(CORK_BYTES);
+	uint8_t *cork = realloc(session->cork, CORK_BYTES);
+	if (cork) {
+		session->cork = cork;
+		session->room = CORK_BYTES;
+		session->bulk = true;
+	}
 	// Buffers stay: at this size each one would be mapped and unmapped anew.
 	SSL_free_buffers(session->ssl);
 	SSL_clear_mode(session->ssl, SSL_MODE_RELEASE_BUFFERS);

@@ -29,6 +29,7 @@ UNIT_TESTS += tests/unit/test-rpc-tls
 UNIT_TESTS += tests/unit/test-spawn
 UNIT_TESTS += tests/unit/test-task
 UNIT_TESTS += tests/unit/test-tls-gcm
+UNIT_TESTS += tests/unit/test-tls-seal
 UNIT_TESTS += tests/unit/test-tls-pki
 
 UNIT_LIBS = $(COMMON_LIBS) $(CMOCKA_LIBS)

@@ -3,6 +3,7 @@
 #include "clusterd/cib-internal.h"
 
 #include <string.h>
+#include <crm/common/results.h>
 #include <crm/msg_xml.h>
 
 static bool is_task(const xmlNode *op, const char *task)
@@ -75,4 +76,26 @@ const char *cib_history_moved_from(const xmlNode *status, const char *group)
 const char *cib_history_leaving(const xmlNode *status, const char *group)
 {
 	return moved_away(status, group, false);
+}
+
+static bool acts(const xmlNode *history)
+{
+	for (xmlNode *op = cib_xml_first(history, "lrm_rsc_op"); op; op = cib_xml_next(op, "lrm_rsc_op")) {
+		int status = PCMK_EXEC_DONE;
+		crm_element_value_int(op, XML_LRM_ATTR_OPSTATUS, &status);
+		if (status == PCMK_EXEC_PENDING && !is_task(op, "monitor"))
+			return true;
+	}
+	return false;
+}
+
+bool cib_history_acts(const xmlNode *status, const char *group)
+{
+	for (xmlNode *node = cib_xml_first(status, "node_state"); node;
+		node = cib_xml_next(node, "node_state")) {
+		const xmlNode *history = history_of(node, group);
+		if (history && acts(history))
+			return true;
+	}
+	return false;
 }

@@ -93,6 +93,8 @@ xmlNode *cib_xml_at(xmlNode *root, const char *const path[]);		// down by elemen
 const char *cib_history_moved_from(const xmlNode *status, const char *group);
 // The node that a group has been moved away from and where Pacemaker has yet to stop what it takes for the rest of it; NULL if there is none.
 const char *cib_history_leaving(const xmlNode *status, const char *group);
+// Something other than a monitor is under way, on whatever node.
+bool cib_history_acts(const xmlNode *status, const char *group);
 
 // ---- cib-status.c: the only user of libpe_status
 

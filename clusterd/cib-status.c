@@ -68,6 +68,18 @@ static bool wanted_started(const pe_resource_t *resource)
 	return !role || text2role(role) != RSC_ROLE_STOPPED;
 }
 
+// A monitor that is pending where the group is not changes nothing. Pacemaker keeps it as pending for good when what it looked at was found to be
+// gone, as after a move whose target was lost at its end.
+static bool is_pending(const pe_resource_t *resource, const xmlNode *status)
+{
+	if (!resource->pending_task || strcmp(resource->pending_task, "monitor"))
+		return resource->pending_task;
+	for (GList *on = resource->running_on; on; on = on->next)
+		if (((const pe_node_t *)on->data)->details == resource->pending_node->details)
+			return true;
+	return cib_history_acts(status, resource->id);
+}
+
 static void fill_group(struct cib_group *group, const pe_working_set_t *set)
 {
 	const pe_resource_t *resource = pe_find_resource(set->resources, group->spec->group->name);
@@ -84,7 +96,7 @@ static void fill_group(struct cib_group *group, const pe_working_set_t *set)
 	const char *leaving = cib_history_leaving(status, resource->id);
 	group->moved_from = moved_from ? strdup(moved_from) : NULL;
 	group->leaving = leaving ? strdup(leaving) : NULL;
-	group->pending = resource->pending_task || resource->partial_migration_target || leaving;
+	group->pending = is_pending(resource, status) || resource->partial_migration_target || leaving;
 	const xmlNode *failed = last_failure(set, resource->id);
 	if (!group->failure && failed)
 		fill_failure(group, failed);

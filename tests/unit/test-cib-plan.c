@@ -237,32 +237,68 @@ static void a_move_is_not_over_before_the_stop(void **state)
 	cib_snapshot_free(snapshot);
 }
 
+// What a1 remembers last of the group, as XML attributes of the operation.
+static void remember_on_a1(const char *operation)
+{
+	struct error err = ERROR_INIT;
+	cleanup_free char *xml = NULL;
+
+	assert_true(asprintf(&xml,
+			    "<node_state id=\"1\" uname=\"a1\"><lrm id=\"1\"><lrm_resources><lrm_resource id=\"sales\">"
+			    "<lrm_rsc_op %s crm_feature_set=\"3.16.1\" "
+			    "transition-key=\"1:9:7:7e3617f4-fd0b-49ee-ba53-ee0519d81b27\" "
+			    "transition-magic=\"0:7;1:9:7:7e3617f4-fd0b-49ee-ba53-ee0519d81b27\"/>"
+			    "</lrm_resource></lrm_resources></lrm></node_state>",
+			    operation) > 0);
+	const char *const argv[] = { "cibadmin", "--modify", "--xml-text", xml, NULL };
+	assert_ok(spawn_run_blocking(argv, 30000, NULL, &err), err);
+}
+
 // The coordinator dies in the middle of a move: the next one finds the group by probes. The old move must be known for one that is over, to
 // be forgotten: with it Pacemaker recovers the group again and again.
 static void a_move_that_ends_in_probes_is_over(void **state)
 {
-	static const char *const probe[] = { "cibadmin", "--modify", "--xml-text",
-		"<node_state id=\"1\" uname=\"a1\"><lrm id=\"1\"><lrm_resources><lrm_resource id=\"sales\">"
-		"<lrm_rsc_op id=\"sales_last_0\" operation_key=\"sales_monitor_0\" operation=\"monitor\" call-id=\"99\" "
-		"rc-code=\"7\" op-status=\"0\" interval=\"0\" crm_feature_set=\"3.16.1\" "
-		"transition-key=\"1:9:7:7e3617f4-fd0b-49ee-ba53-ee0519d81b27\" "
-		"transition-magic=\"0:7;1:9:7:7e3617f4-fd0b-49ee-ba53-ee0519d81b27\"/>"
-		"</lrm_resource></lrm_resources></lrm></node_state>",
-		NULL };
-	struct error err = ERROR_INIT;
-
 	start_sales(*state);
 	set_move(*state, "b1");
 	free(fixture_simulate(*state, EXECUTE(), 1));
 	set_move(*state, NULL);
 	drop_history("a1", "/lrm_rsc_op[@operation='stop']");
-	assert_ok(spawn_run_blocking(probe, 30000, NULL, &err), err);
+	remember_on_a1("id=\"sales_last_0\" operation_key=\"sales_monitor_0\" operation=\"monitor\" call-id=\"99\" "
+		       "rc-code=\"7\" op-status=\"0\" interval=\"0\"");
 	struct cib_snapshot *snapshot = snapshot_of(*state);
 	const struct cib_group *group = cib_snapshot_group(snapshot, "sales");
 	assert_null(group->leaving);
 	assert_non_null(group->moved_from);
 	assert_string_equal(group->moved_from, "a1");
 	cib_snapshot_free(snapshot);
+}
+
+static bool is_pending(struct fixture *fixture)
+{
+	struct cib_snapshot *snapshot = snapshot_of(fixture);
+	bool pending = cib_snapshot_group(snapshot, "sales")->pending;
+
+	cib_snapshot_free(snapshot);
+	return pending;
+}
+
+// The target of a move was lost at its end: Pacemaker took the group for active where it had been, looked there again, and stopped it. The monitor
+// stays in the history as pending, and the failure that it found must be forgotten nevertheless.
+static void a_monitor_left_behind_is_not_pending(void **state)
+{
+	start_sales(*state);
+	set_move(*state, "b1");
+	free(fixture_simulate(*state, EXECUTE(), 1));
+	set_move(*state, NULL);
+	assert_false(is_pending(*state));
+	remember_on_a1("id=\"sales_monitor_10000\" operation_key=\"sales_monitor_10000\" operation=\"monitor\" call-id=\"-1\" "
+		       "rc-code=\"193\" op-status=\"-1\" interval=\"10000\"");
+	assert_false(is_pending(*state));
+	cleanup_free char *node = moved_from(*state);
+	assert_string_equal(node, "a1");
+	remember_on_a1("id=\"sales_last_0\" operation_key=\"sales_start_0\" operation=\"start\" call-id=\"-1\" "
+		       "rc-code=\"193\" op-status=\"-1\" interval=\"0\"");
+	assert_true(is_pending(*state));
 }
 
 static void lost_owner_is_fenced_first(void **state)
@@ -326,6 +362,7 @@ static const struct CMUnitTest tests[] = {
 	CIB_TEST(finished_move_is_no_reason_for_recovery),
 	CIB_TEST(a_move_is_not_over_before_the_stop),
 	CIB_TEST(a_move_that_ends_in_probes_is_over),
+	CIB_TEST(a_monitor_left_behind_is_not_pending),
 	CIB_TEST(lost_owner_is_fenced_first),
 	CIB_TEST(record_keeps_it_from_the_other_node),
 	CIB_TEST(failure_goes_to_the_other_node_at_once),

@@ -17,7 +17,8 @@ struct tls_seal;
 // INFO: as setsockopt(SOL_TLS, TLS_TX) takes it: struct tls12_crypto_info_aes_gcm_128 or _256 of linux/tls.h. NULL: something else, or no memory.
 struct tls_seal *tls_seal_new(const void *info) MUST_CHECK;
 void tls_seal_free(struct tls_seal *seal); // NULL is fine; the key is wiped
-// One record of COUNT bytes, TLS_SEAL_MOST at most, into RECORD, which has room for TLS_SEAL_EXTRA more. Its length, or 0: nothing can be written any more.
+// One record of COUNT bytes, TLS_SEAL_MOST at most, into RECORD, which has room for TLS_SEAL_EXTRA more. Its length, or 0: nothing can be written any
+// more.
 size_t tls_seal_record(struct tls_seal *seal, uint8_t type, const uint8_t *bytes, size_t count, uint8_t *record) MUST_CHECK;
 
 #endif

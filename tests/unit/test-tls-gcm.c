@@ -81,7 +81,8 @@ static void it_encrypts_as_openssl_does(void **state)
 				fill(&plain, counts[j]);
 				message = plain;
 				assert_int_equal(run(ours, &message, true, piece), 1);
-				assert_memory_not_equal(message.text, plain.text, (size_t)plain.count);
+				if (plain.count >= 15) // a single byte may well be encrypted to itself
+					assert_memory_not_equal(message.text, plain.text, (size_t)plain.count);
 				assert_int_equal(run(theirs, &message, false, TEXT_MAX), 1);
 				assert_memory_equal(message.text, plain.text, (size_t)plain.count);
 				assert_int_equal(run(theirs, &message, true, TEXT_MAX), 1);

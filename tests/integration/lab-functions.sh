@@ -54,6 +54,7 @@ diagnose() {
     for node in a1 b1; do
         echo "--- $node"
         timeout 20 "$SOURCE/deploy/lab/lab" exec "$node" sh -c 'holdfast cluster status; cat /proc/drbd; crm_mon -1rf 2>&1 | tail -n 30' || true
+        timeout 20 "$SOURCE/deploy/lab/lab" log "$node" corosync | tail -n 15 || true
     done
 }
 

@@ -20,7 +20,7 @@
 #define BULK_BUFFER_BYTES (128u << 10)
 #define CORK_BYTES (288u << 10) // what a tunnel reads at once, in records
 #define RECORD_BYTES (TLS_SEAL_MOST + TLS_SEAL_EXTRA)
-// How OpenSSL 3 gives a BIO the key of what is written; the number is the kTLS one of openssl/bio.h, which has no name in public.
+// Controls by which OpenSSL 3 drives the kernel's TLS through a BIO: BIO_CTRL_SET_KTLS, _TX_SEND_CTRL_MSG and its _CLEAR. Not public names.
 #define BIO_SET_SEAL 72
 #define BIO_SET_RECORD_TYPE 74
 #define BIO_CLEAR_RECORD_TYPE 75
@@ -33,8 +33,8 @@ struct tls_session {
 	bool broken; // no good-bye any more
 	struct tls_seal *seal; // NULL: OpenSSL makes the records
 	uint8_t type; // of the next record that is sealed
-	bool bulk; // records wait for tls_session_flush; otherwise
-	bool held; // the one that waits is what OpenSSL tries again to write
+	bool bulk; // records wait for tls_session_flush
+	bool held; // not bulk: one is sealed, and OpenSSL tries again until the socket has it
 	uint8_t *cork; // NULL: nothing ever waits; what does is from `head` to `used`
 	size_t head, used, room;
 	char expected[64]; // the peer's node name; empty: any
@@ -83,12 +83,12 @@ static ssize_t put_sealed(struct tls_session *session, const char *bytes, size_t
 			return -1;
 		}
 		session->used += length;
-		session->type = APPLICATION_DATA;
 		session->held = !session->bulk;
 	}
 	if (session->held && send_cork(session) < 0)
 		return -1;
 	session->held = false;
+	session->type = APPLICATION_DATA; // not before: each try of OpenSSL's sets it
 	return (ssize_t)count;
 }
 
@@ -131,8 +131,12 @@ static int take_seal(struct tls_session *session, const void *info)
 {
 	if (session->seal)
 		return 0;
-	session->cork = malloc(RECORD_BYTES);
-	session->seal = session->cork ? tls_seal_new(info) : NULL;
+	session->seal = tls_seal_new(info);
+	session->cork = session->seal ? malloc(RECORD_BYTES) : NULL;
+	if (!session->cork) {
+		tls_seal_free(session->seal);
+		session->seal = NULL;
+	}
 	session->room = RECORD_BYTES;
 	session->type = APPLICATION_DATA;
 	return session->seal != NULL;

@@ -84,7 +84,9 @@ death_in() {
     a_boot=$(boot_id a1) b_boot=$(boot_id b1)
     began=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
     arm "$node" "$([ "$party" = hypervisord ] && echo kill || echo stop)" "$point"
-    timeout 240 "$SOURCE/deploy/lab/lab" exec "$from" holdfast group move web --to "$to" "--$kind" >"$BUILD/death.out" 2>&1 &
+    # The move before may be at its end still, where nothing but its mover knows of it: the command is asked again until that is done.
+    timeout 240 "$SOURCE/deploy/lab/lab" exec "$from" sh -c "until out=\$(holdfast group move web --to $to --$kind 2>&1); status=\$?
+        ! echo \"\$out\" | grep -qE 'is being moved already|Pacemaker is at work'; do sleep 1; done; echo \"\$out\"; exit \$status" >"$BUILD/death.out" 2>&1 &
     move=$!
     timeout 240 "$SOURCE/deploy/lab/lab" exec "$node" bash -c "$await_hit" &
     hit=$!

@@ -12,6 +12,8 @@
 #define MOVE_PROTOCOL 5u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
+// One look at a copy. Under TCG QEMU answers nothing while it looks at all pages for the first time: 2 GiB took up to 40 s where the guest had been busy.
+#define COPY_LOOK_TIMEOUT_MS 120000u
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
 #define MOVE_STEPS 16
 #define MOVE_VMS_MAX 256
@@ -190,6 +192,7 @@ struct qemu_move_params {
 	uint64_t bandwidth; // bytes per second; 0: no limit
 };
 int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *params, struct error *err) MUST_CHECK;
+#define QEMU_MOVE_ANY_DOWNTIME_MS 2000000u // QEMU ends the copy as soon as it can
 int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struct error *err) MUST_CHECK;
 // Parameters for a guest that is stopped: all that is left, at once. BANDWIDTH: the limit that there was; 0: none.
 json_t *qemu_move_end_copy(uint64_t bandwidth);

@@ -12,7 +12,6 @@
 #define POLL_SOON_MS 1u // at first, when the end may be near
 #define POLLS_SOON 200
 #define NO_LIMIT (10ull << 30) // bytes per second
-#define DOWNTIME_ANY_MS 2000000u // QEMU ends the copy as soon as it can
 #define DIRTY_MEASURE_S 1
 
 static json_t *capability(const char *name, bool on)
@@ -45,7 +44,7 @@ int qemu_move_prepare_source(struct vm *vm, const struct qemu_move_params *param
 	const struct qmp_step steps[] = {
 		{ "migrate-set-capabilities", capabilities(params->throttle, params->without_shared) },
 		{ "migrate-set-parameters",
-			parameters(or_no_limit(params->bandwidth), params->live ? 1 : DOWNTIME_ANY_MS) },
+			parameters(or_no_limit(params->bandwidth), params->live ? 1 : QEMU_MOVE_ANY_DOWNTIME_MS) },
 	};
 
 	return qmp_batch(vm_qmp(vm), steps, 2, MOVE_CALL_TIMEOUT_MS, err);
@@ -60,8 +59,8 @@ int qemu_move_set(struct vm *vm, uint64_t bandwidth, unsigned downtime_ms, struc
 json_t *qemu_move_end_copy(uint64_t bandwidth)
 {
 	// The shorter, the sooner it is read (qemu-args.c).
-	return bandwidth ? parameters(NO_LIMIT, DOWNTIME_ANY_MS)
-			 : json_pack("{s:i}", "downtime-limit", (int)DOWNTIME_ANY_MS);
+	return bandwidth ? parameters(NO_LIMIT, QEMU_MOVE_ANY_DOWNTIME_MS)
+			 : json_pack("{s:i}", "downtime-limit", (int)QEMU_MOVE_ANY_DOWNTIME_MS);
 }
 
 int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, struct error *err)
@@ -175,7 +174,7 @@ int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *er
 {
 	json_t *answer = NULL;
 
-	if (qmp_command(vm_qmp(vm), "query-migrate", NULL, MOVE_CALL_TIMEOUT_MS, &answer, err) < 0)
+	if (qmp_command(vm_qmp(vm), "query-migrate", NULL, COPY_LOOK_TIMEOUT_MS, &answer, err) < 0)
 		return -1;
 	const json_t *ram = json_object_get(answer, "ram");
 	*sample = (struct copy_sample){

@@ -12,7 +12,8 @@
 #define MOVE_PROTOCOL 5u
 #define MOVE_ID_BYTES 33 // 32 hex digits and NUL
 #define MOVE_CALL_TIMEOUT_MS 10000u // one request to the peer
-// One look at a copy. Under TCG QEMU answers nothing while it looks at all pages for the first time: 2 GiB took up to 40 s where the guest had been busy.
+// One look at a copy. Under TCG QEMU answers nothing while it looks at all pages for the first time: up to 40 s with 2 GiB where the guest had been
+// busy.
 #define COPY_LOOK_TIMEOUT_MS 120000u
 #define MOVE_BOUND_MS 30000u // a move that Pacemaker started by itself, in all
 #define MOVE_STEPS 16
@@ -200,6 +201,10 @@ int qemu_move_sample(struct vm *vm, struct copy_sample *sample, struct error *er
 void qemu_move_measure_dirty(struct vm *vm); // begins; a second later:
 double qemu_move_dirty_rate(struct vm *vm); // bytes per second; negative: not measured
 void qemu_move_announce(struct vm *vm); // tells the network where the guest is now
+// Before a target is ready. QEMU builds its memory map anew for each PCI device while it loads its state, and frees none of them until all is
+// loaded: some 12 MB of heap, which the kernel would have to find and clear page by page while the guest stands still (25 ms where the memory is
+// not at hand). Its longest answer makes it take as much before, and it keeps that.
+int qemu_move_widen(struct vm *vm, struct error *err) MUST_CHECK;
 // WITHOUT_SHARED: devices look into memory when they are loaded, so nothing is until qemu_move_load; else at once.
 int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, struct error *err) MUST_CHECK;
 int qemu_move_load(struct vm *vm, struct error *err) MUST_CHECK;

@@ -63,6 +63,16 @@ json_t *qemu_move_end_copy(uint64_t bandwidth)
 			 : json_pack("{s:i}", "downtime-limit", (int)QEMU_MOVE_ANY_DOWNTIME_MS);
 }
 
+int qemu_move_widen(struct vm *vm, struct error *err)
+{
+	json_t *answer = NULL;
+
+	if (qmp_command(vm_qmp(vm), "query-qmp-schema", NULL, MOVE_CALL_TIMEOUT_MS, &answer, err) < 0)
+		return -1;
+	json_decref(answer);
+	return 0;
+}
+
 int qemu_move_prepare_target(struct vm *vm, int stream, bool without_shared, struct error *err)
 {
 	// The network must not be told of a guest that may never run here: qemu_move_announce does it after the commit.

@@ -162,7 +162,7 @@ static int spawn_incoming(struct move *move, struct move_vm *entry, struct vm *v
 	if (vm_spawn(vm, kind, bytes, err) < 0)
 		return -1;
 	if (move_qemu_takes(hello->qemu, qmp_version(vm_qmp(vm))))
-		return check_cpu(vm, hello, err);
+		return check_cpu(vm, hello, err) < 0 ? -1 : qemu_move_widen(vm, err);
 	return error_set(err, ERROR_FAILED,
 		"this node has QEMU %s and node %s has %s: a guest cannot go to an older QEMU; upgrade this "
 		"node",
